@@ -151,7 +151,9 @@ def _pool(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def _unpool(blocks: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Bilinear interpolation of block means back to pixels."""
     grid = [(np.arange(n, dtype=np.float32) + 0.5) / _POOL - 0.5 for n in shape]
-    low = [np.clip(np.floor(g).astype(int), 0, b - 1) for g, b in zip(grid, blocks.shape, strict=True)]
+    low = [
+        np.clip(np.floor(g).astype(int), 0, b - 1) for g, b in zip(grid, blocks.shape, strict=True)
+    ]
     high = [np.minimum(i + 1, b - 1) for i, b in zip(low, blocks.shape, strict=True)]
     fy, fx = (np.clip(g - i, 0, 1) for g, i in zip(grid, low, strict=True))
     rows = blocks[low[0]] * (1 - fy)[:, None] + blocks[high[0]] * fy[:, None]

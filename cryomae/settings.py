@@ -13,12 +13,21 @@ class PickSettings(BaseModel):
 
     diameter: float = Field(gt=0, description="Particle diameter in Å (its longest dimension).")
     min_distance: float | None = Field(
-        default=None, gt=0, description="Least distance between two picks in Å; default half the diameter."
+        default=None,
+        gt=0,
+        description="Least distance between two picks in Å; default half the diameter.",
     )
     threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Score from 0 to 1 that a pick must reach; default automatic."
+        default=None,
+        ge=0,
+        le=1,
+        description="Score from 0 to 1 that a pick must reach; default automatic.",
     )
     max_picks: int | None = Field(
-        default=None, gt=0, description="Most picks kept in one micrograph, best first; default no limit."
+        default=None,
+        gt=0,
+        description="Most picks kept in one micrograph, best first; default no limit.",
     )
-    model: str = Field(default="default", description="Name of a shipped model or path of a model file.")
+    model: str = Field(
+        default="default", description="Name of a shipped model or path of a model file."
+    )

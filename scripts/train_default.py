@@ -126,7 +126,10 @@ def pretrain(cfg: dict, config: EncoderConfig, out: Path) -> MaskedAutoencoder:
             seen = batch["image"] * (1 - hidden)
             panel(
                 out / "pretrain.png",
-                [[batch[k][i] for k in ("image",)] + [seen[i], output[i], batch["clean"][i]] for i in range(4)],
+                [
+                    [batch[k][i] for k in ("image",)] + [seen[i], output[i], batch["clean"][i]]
+                    for i in range(4)
+                ],
                 ["image", "seen", "reconstruction", "target"],
             )
     return model
@@ -184,7 +187,9 @@ def finetune(cfg: dict, config: EncoderConfig, encoder: dict | None, out: Path) 
 
 def main() -> None:
     """Run both stages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--config", type=Path, default=Path("configs/default.yaml"))
     parser.add_argument("--output", type=Path, default=Path("runs/default"))
     options = parser.parse_args()

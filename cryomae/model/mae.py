@@ -1,4 +1,4 @@
-"""The masked autoencoder: an encoder that sees a quarter of a window and a decoder that fills in the rest.
+"""The masked autoencoder: an encoder sees a quarter of a window, a decoder fills in the rest.
 
 Written from the paper: He et al., *Masked Autoencoders Are Scalable Vision Learners*,
 CVPR 2022 (arXiv 2111.06377), on timm's transformer blocks. Ours are one input channel,
@@ -69,7 +69,9 @@ class Encoder(nn.Module):
             nn.GELU(),
             nn.Conv2d(config.dim // 2, config.dim, 2, stride=2),
         )
-        self.register_buffer("positions", sincos_positions(config.grid, config.dim), persistent=False)
+        self.register_buffer(
+            "positions", sincos_positions(config.grid, config.dim), persistent=False
+        )
         self.blocks = nn.ModuleList(
             Block(config.dim, config.heads, mlp_ratio=config.mlp_ratio, qkv_bias=True)
             for _ in range(config.depth)
@@ -98,7 +100,9 @@ class Encoder(nn.Module):
         return encoded
 
 
-def random_keep(batch: int, patches: int, ratio: float, generator: torch.Generator | None) -> Tensor:
+def random_keep(
+    batch: int, patches: int, ratio: float, generator: torch.Generator | None
+) -> Tensor:
     """Indices of the patches that stay visible, sorted, shape (batch, patches * (1 - ratio))."""
     order = torch.rand(batch, patches, generator=generator).argsort(1)
     return order[:, : max(1, round(patches * (1 - ratio)))].sort(1).values
@@ -128,7 +132,9 @@ class MaskedAutoencoder(nn.Module):
         self.enter = nn.Linear(config.dim, decoder_dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_dim))
         nn.init.normal_(self.mask_token, std=0.02)
-        self.register_buffer("positions", sincos_positions(config.grid, decoder_dim), persistent=False)
+        self.register_buffer(
+            "positions", sincos_positions(config.grid, decoder_dim), persistent=False
+        )
         self.blocks = nn.Sequential(
             *(Block(decoder_dim, decoder_heads, qkv_bias=True) for _ in range(decoder_depth))
         )

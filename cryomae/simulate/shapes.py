@@ -90,7 +90,9 @@ def _membrane(n: int, rng: np.random.Generator) -> Cloud:
     return np.concatenate([belt, top]).astype(np.float32)
 
 
-def _symmetric(make: Callable[[int, np.random.Generator], Cloud], rng: np.random.Generator) -> Cloud:
+def _symmetric(
+    make: Callable[[int, np.random.Generator], Cloud], rng: np.random.Generator
+) -> Cloud:
     """Copies of one part under C, D, T, O or I symmetry."""
     kind = rng.choice(["C", "D", "T", "O", "I"], p=[0.5, 0.3, 0.06, 0.08, 0.06])
     order = int(rng.integers(2, 9 if kind == "C" else 6))

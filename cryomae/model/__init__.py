@@ -1,0 +1,28 @@
+"""The masked autoencoder, the detector built on it, and the registry of weights."""
+
+from cryomae.model.detector import STRIDE, ParticleDetector
+from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
+from cryomae.model.registry import (
+    Calibration,
+    ModelCard,
+    create_model,
+    list_models,
+    model_card,
+    register_model,
+    save_model,
+)
+
+__all__ = [
+    "STRIDE",
+    "Calibration",
+    "Encoder",
+    "EncoderConfig",
+    "MaskedAutoencoder",
+    "ModelCard",
+    "ParticleDetector",
+    "create_model",
+    "list_models",
+    "model_card",
+    "register_model",
+    "save_model",
+]

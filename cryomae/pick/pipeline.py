@@ -1,0 +1,181 @@
+"""From one micrograph to its candidates: the pure core that every shell calls."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cryomae.errors import InputError
+from cryomae.micrograph import Micrograph
+from cryomae.model.detector import STRIDE, ParticleDetector
+from cryomae.model.registry import ModelCard, create_model, model_card
+from cryomae.pick.device import choose_batch, choose_device, choose_dtype
+from cryomae.pick.peaks import find_peaks, inside, suppress
+from cryomae.pick.windows import score_logits
+from cryomae.picks import Picks
+from cryomae.prepare import WORKING_DIAMETER, prepare
+from cryomae.settings import PickSettings
+
+CANDIDATE_FLOOR = 0.05
+"""Candidates below this score are not kept: nobody would pick them."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A model on its device, with everything that is needed to score.
+
+    Attributes
+    ----------
+    model : ParticleDetector
+    card : ModelCard
+    torch_device : torch.device
+    dtype : torch.dtype
+    batch : int
+        Windows computed at a time.
+    """
+
+    model: ParticleDetector
+    card: ModelCard
+    torch_device: torch.device
+    dtype: torch.dtype
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """Name on the model's card."""
+        return self.card.name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+        return self.card.sha256
+
+    @property
+    def device(self) -> str:
+        """Device and precision in words."""
+        return f"{self.torch_device} ({str(self.dtype).removeprefix('torch.')})"
+
+    def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Uncalibrated logit map of a working image, as `score_logits` lays it out.
+
+        A batch that does not fit into the device's memory is halved until it does.
+        """
+        batch = self.batch
+        while True:
+            try:
+                return score_logits(
+                    image, self.model, device=self.torch_device, dtype=self.dtype, batch=batch
+                )
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise
+                batch = max(1, batch // 2)
+
+    def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Calibrated scores, 0 to 1, of peak logits."""
+        scale = self.card.calibration
+        x = np.asarray(logits, dtype=np.float64) * scale.slope + scale.offset
+        return 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+
+
+def load_detector(model: str = "default", device: str = "auto") -> Detector:
+    """Load a model and choose where and how it runs.
+
+    Parameters
+    ----------
+    model : str
+        Name of a shipped model or path of a ``.safetensors`` file.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Raises
+    ------
+    WeightsError
+        If the model cannot be loaded.
+    InputError
+        If the device does not exist.
+    """
+    place = choose_device(device)
+    network = create_model(model).to(place)
+    return Detector(network, model_card(model), place, choose_dtype(place), choose_batch(place))
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What picking one micrograph gives.
+
+    Attributes
+    ----------
+    candidates : Picks
+        Every peak with a score of `CANDIDATE_FLOOR` or more, best first.
+    image : ndarray, float32, shape (h, w)
+        Working image: protein dark, noise of unit strength, 0 where masked.
+    valid : ndarray, bool, shape (h, w)
+        False where borders, carbon or contaminants are masked.
+    spacing : tuple of float
+        Pixels of the file in one working pixel, along y and x.
+    seconds : dict
+        Time of each stage.
+    """
+
+    candidates: Picks
+    image: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    spacing: tuple[float, float]
+    seconds: dict[str, float]
+
+
+def pick(micrograph: Micrograph, detector: Detector, settings: PickSettings) -> Picked:
+    """Find the candidate particles of one micrograph.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    detector : Detector
+    settings : PickSettings
+        ``threshold`` and ``max_picks`` are applied later, when the scores of the whole
+        data set are known.
+
+    Returns
+    -------
+    Picked
+        Coordinates are in pixels of the file. A particle is kept when all of its
+        diameter lies on usable pixels.
+
+    Raises
+    ------
+    MicrographError
+        If the particle is too small or too large for this micrograph.
+    InputError
+        If the least distance is more than ten diameters.
+    """
+    apart = settings.min_distance or settings.diameter / 2
+    if apart > 10 * settings.diameter:
+        raise InputError(
+            f"a least distance of {apart:g} Å is more than ten diameters", "--min-distance is in Å"
+        )
+    clock = [time.perf_counter()]
+    working = prepare(micrograph.pixels, micrograph.pixel_size, settings.diameter)
+    clock.append(time.perf_counter())
+    logits = detector.logits(working.image)
+    clock.append(time.perf_counter())
+
+    scale = detector.card.calibration
+    lowest = (np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR)) - scale.offset) / scale.slope
+    on_map, height = find_peaks(logits, lowest)
+    xy = on_map * STRIDE + (STRIDE - 1) / 2
+    whole = inside(xy, working.valid, WORKING_DIAMETER / 2)
+    xy, height = xy[whole], height[whole]
+    kept = suppress(xy, apart / settings.diameter * WORKING_DIAMETER)
+    candidates = Picks.from_arrays(
+        micrograph.name,
+        working.to_file(xy[kept]),
+        detector.probability(height[kept]),
+        settings.diameter,
+        detector.name,
+    )
+    clock.append(time.perf_counter())
+    stages = dict(zip(("prepare", "score", "peaks"), np.diff(clock).tolist(), strict=True))
+    return Picked(candidates, working.image, working.valid, working.spacing, stages)
