@@ -1,0 +1,170 @@
+"""The second half of a run: one threshold for the data set, then every output for people."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cryomae import __version__
+from cryomae.batch.job import Job
+from cryomae.batch.log import logger
+from cryomae.batch.record import Record, resolved_distance, write_config
+from cryomae.batch.result import Outcome, RunResult
+from cryomae.batch.tables import (
+    project_path,
+    short_names,
+    write_relion_lists,
+    write_summary_csv,
+)
+from cryomae.formats import star
+from cryomae.picks import Picks
+from cryomae.report.preview import draw_preview
+from cryomae.report.summary import HISTOGRAM_BINS, Page, write_summary
+
+
+def finish(job: Job, result: RunResult, started: float) -> None:
+    """Choose the threshold and write picks, lists, tables, previews and the summary.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    result : RunResult
+        Outcomes of scoring; filled in here.
+    started : float
+        When the run began, in seconds since the epoch.
+    """
+    _choose_threshold(job, result)
+    histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
+    layout = job.layout
+    star.write_together(layout.together, _final_picks(job, result, histogram))
+    result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
+    write_summary_csv(layout.table, result.outcomes)
+    without = sum(o.preview_file is None for o in result.done)
+    if job.preview and without and len(result.done) <= 200:
+        result.notes.append(
+            f"{without} micrographs have no preview: they were scored earlier with --no-preview "
+            "(--overwrite draws them)."
+        )
+    save_config(job, started, result)
+    write_summary(layout.html, _page(job, result, histogram))
+    result.files |= {
+        "summary": layout.html,
+        "table": layout.table,
+        "all picks": layout.together,
+        "config": layout.config,
+        "log": layout.log,
+        "previews": layout.root / "previews",
+    }
+    logger.info(
+        "%d picks in %d micrographs, %d failed; threshold %s: %s",
+        result.picks,
+        len(result.done),
+        len(result.failed),
+        result.threshold,
+        result.explanation,
+    )
+
+
+def save_config(job: Job, started: float, result: RunResult | None = None) -> None:
+    """Write how the picks are made, at the start of a run and again at its end."""
+    settings = job.settings.model_dump()
+    settings["min_distance"] = resolved_distance(job.settings)
+    when = datetime.datetime.fromtimestamp(started).astimezone().isoformat(timespec="seconds")
+    content: dict[str, Any] = {
+        "cryomae": __version__,
+        "command": list(job.command),
+        "started": when,
+        "settings": settings,
+        "model": {"name": job.detector.name, "sha256": job.detector.sha256},
+        "device": str(job.detector.device),
+        "pixel_size_option": job.pixel_size,
+    }
+    if result is not None:
+        content["pixel_sizes_used"] = _pixel_sizes(result)
+        content["threshold"] = {"value": result.threshold, "explanation": result.explanation}
+        content["complete"] = not result.interrupted
+    content["fingerprint"] = vars(job.fingerprint)
+    write_config(job.layout.config, content)
+
+
+def _choose_threshold(job: Job, result: RunResult) -> None:
+    if job.settings.threshold is not None:
+        result.threshold = job.settings.threshold
+        result.explanation = "Set by you with --threshold."
+    elif result.done:
+        scores = [star.read_picks(job.layout.candidates(o.name)).score for o in result.done]
+        chosen = job.engine.choose_threshold(scores)
+        result.threshold, result.explanation = float(chosen.value), chosen.explanation
+    else:
+        result.explanation = "No micrograph could be scored."
+
+
+def _final_picks(job: Job, result: RunResult, histogram: np.ndarray) -> Iterator[tuple[str, Picks]]:
+    """Write the picks of each micrograph in turn, and pass them on."""
+    labels = short_names([o.name for o in result.done])
+    threshold = 1.0 if result.threshold is None else result.threshold
+    for outcome in result.done:
+        candidates = star.read_picks(job.layout.candidates(outcome.name))
+        picks = candidates.above(threshold)
+        if job.settings.max_picks is not None:
+            picks = picks.best(job.settings.max_picks)
+        path = job.layout.picks(outcome.name)
+        star.write_picks(path, picks)
+        outcome.picks, outcome.picks_file = len(picks), path
+        histogram += np.histogram(candidates.score, bins=HISTOGRAM_BINS)[0]
+        _preview(job, outcome, picks, threshold)
+        yield labels[outcome.name], picks
+
+
+def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None:
+    record = Record.load(job.layout.record(outcome.name))
+    thumbnail = job.layout.thumbnail(outcome.name)
+    if not job.preview or record is None or not thumbnail.is_file():
+        return
+    path = job.layout.preview(outcome.name)
+    draw_preview(
+        path,
+        thumbnail,
+        picks,
+        name=outcome.name,
+        diameter=job.settings.diameter,
+        pixel_size=record.pixel_size,
+        extent=(
+            record.working_shape[0] * record.spacing[0],
+            record.working_shape[1] * record.spacing[1],
+        ),
+        spacing=record.spacing,
+        threshold=threshold,
+    )
+    outcome.preview_file = path
+
+
+def _pixel_sizes(result: RunResult) -> list[dict[str, Any]]:
+    counts = Counter((o.pixel_size, o.pixel_size_source) for o in result.done)
+    return [
+        {"pixel_size": size, "from": source, "micrographs": count}
+        for (size, source), count in sorted(counts.items(), key=lambda item: -item[1])
+    ]
+
+
+def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
+    sizes = [o.pixel_size for o in result.done if o.pixel_size]
+    return Page(
+        result=result,
+        histogram=histogram,
+        settings=job.settings,
+        min_distance=resolved_distance(job.settings),
+        model=job.detector.name,
+        model_sha256=job.detector.sha256,
+        device=str(job.detector.device),
+        pixel_size=float(np.median(sizes)) if sizes else None,
+        micrographs_star=(
+            None if job.micrographs_star is None else project_path(job.micrographs_star)
+        ),
+        output=project_path(job.layout.root),
+    )

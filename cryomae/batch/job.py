@@ -1,0 +1,25 @@
+"""What stays the same during one run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryomae.batch.engine import DetectorLike, Engine
+from cryomae.batch.layout import Layout
+from cryomae.batch.record import Fingerprint
+from cryomae.settings import PickSettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """Settings, model, places and wishes of one run (see ``run_pick``)."""
+
+    settings: PickSettings
+    detector: DetectorLike
+    engine: Engine
+    layout: Layout
+    fingerprint: Fingerprint
+    pixel_size: float | None
+    overwrite: bool
+    preview: bool
+    command: tuple[str, ...]
+    micrographs_star: Path | None

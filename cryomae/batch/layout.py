@@ -1,0 +1,122 @@
+"""Where the files of a run lie.
+
+Folders follow RELION: a micrograph keeps its own folders below the output, less a
+leading ``JobType/jobNNN/``, so ``MotionCorr/job002/mics/a.mrc`` becomes ``mics/a``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+SUFFIX = "cryomae"
+_JOB = re.compile(r"^.*?/job\d{3}[^/]*/")
+_PACKED = {".gz", ".bz2", ".xz"}
+
+
+class Layout:
+    """Output paths of every micrograph of a run; no two micrographs share one.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Folder of the run.
+    names : sequence of str
+        Names of its micrographs.
+    """
+
+    def __init__(self, output_dir: Path, names: Sequence[str]) -> None:
+        self.root = output_dir
+        self._stems = output_stems(names)
+        self.config = output_dir / "config.yaml"
+        self.log = output_dir / "run.log"
+        self.list = output_dir / "autopick.star"
+        self.together = output_dir / "all_picks.star"
+        self.table = output_dir / "summary.csv"
+        self.html = output_dir / "summary.html"
+        self.picks_folder = output_dir / "picks"
+
+    def candidates(self, name: str) -> Path:
+        """Give the file of all candidates of a micrograph."""
+        return self._path("candidates", name, f"_{SUFFIX}.star")
+
+    def record(self, name: str) -> Path:
+        """Give the file with what a rerun needs to know of a micrograph that is done."""
+        return self._path("candidates", name, f"_{SUFFIX}.json")
+
+    def picks(self, name: str) -> Path:
+        """Give the file of the final picks of a micrograph."""
+        return self._path("picks", name, f"_{SUFFIX}.star")
+
+    def preview(self, name: str) -> Path:
+        """Give the picture of a micrograph with its picks."""
+        return self._path("previews", name, ".png")
+
+    def thumbnail(self, name: str) -> Path:
+        """Give the small picture from which the preview is drawn."""
+        return self._path("previews/.thumbs", name, ".png")
+
+    def _path(self, kind: str, name: str, ending: str) -> Path:
+        stem = self._stems[name]
+        return self.root / kind / stem.parent / f"{stem.name}{ending}"
+
+
+def output_stems(names: Sequence[str]) -> dict[str, PurePosixPath]:
+    """Folder and stem under which the outputs of each micrograph are filed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of micrographs, relative or absolute.
+
+    Returns
+    -------
+    dict of str to PurePosixPath
+        A relative path for every name, all different.
+    """
+    unique = list(dict.fromkeys(names))
+    paths = {name: _tidy(name) for name in unique}
+    outside = [p.parent for p in paths.values() if p.is_absolute() and not _JOB.match(str(p))]
+    common = PurePosixPath(os.path.commonpath(outside)) if outside else PurePosixPath("/")
+
+    def short(name: str) -> PurePosixPath:
+        path = paths[name]
+        if _JOB.match(str(path)):
+            return _without_suffix(PurePosixPath(_JOB.sub("", str(path), count=1)))
+        return _without_suffix(path.relative_to(common) if path.is_absolute() else path)
+
+    def long(name: str) -> PurePosixPath:
+        path = paths[name]
+        return _without_suffix(path.relative_to("/") if path.is_absolute() else path)
+
+    def longest(name: str) -> PurePosixPath:
+        return long(name).with_name(re.sub(r"\.(?=\w+$)", "_", PurePosixPath(name).name))
+
+    stems = {name: short(name) for name in unique}
+    for longer in (long, longest):
+        shared = _shared(stems)
+        stems = {name: longer(name) if name in shared else stem for name, stem in stems.items()}
+    for number, name in enumerate(sorted(_shared(stems)), start=1):
+        stems[name] = stems[name].with_name(f"{stems[name].name}_{number}")
+    return stems
+
+
+def _shared(stems: dict[str, PurePosixPath]) -> set[str]:
+    counts = Counter(stems.values())
+    return {name for name, stem in stems.items() if counts[stem] > 1}
+
+
+def _tidy(name: str) -> PurePosixPath:
+    path = os.path.normpath(name)
+    if path.startswith(".."):
+        path = os.path.abspath(path)
+    return PurePosixPath(path)
+
+
+def _without_suffix(path: PurePosixPath) -> PurePosixPath:
+    if path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    return path.with_suffix("")

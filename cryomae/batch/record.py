@@ -1,0 +1,171 @@
+"""What a run writes down so that it can be resumed and repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cryomae import __version__
+from cryomae.atomic import write_text
+from cryomae.batch.engine import DetectorLike
+from cryomae.errors import InputError
+from cryomae.micrograph import MicrographRef
+from cryomae.settings import PickSettings
+
+_WORDS = {
+    "model_sha256": "the model",
+    "diameter": "--diameter",
+    "min_distance": "--min-distance",
+    "pixel_size": "--pixel-size",
+    "version": "cryomae's version",
+}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the candidates of a run depend on; the threshold is not among it.
+
+    Attributes
+    ----------
+    model_sha256 : str
+        Hash of the weights.
+    diameter, min_distance : float
+        Å.
+    pixel_size : float or None
+        Å per pixel where given as an option.
+    version : str
+        cryomae's version.
+    """
+
+    model_sha256: str
+    diameter: float
+    min_distance: float
+    pixel_size: float | None
+    version: str = __version__
+
+    @classmethod
+    def of(
+        cls, detector: DetectorLike, settings: PickSettings, pixel_size: float | None
+    ) -> Fingerprint:
+        """Fingerprint of a run."""
+        distance = resolved_distance(settings)
+        return cls(detector.sha256, settings.diameter, distance, pixel_size)
+
+    @property
+    def digest(self) -> str:
+        """Short form, to mark a micrograph with."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def check(self, config: Path) -> None:
+        """Refuse to mix with an earlier run that was made otherwise.
+
+        Parameters
+        ----------
+        config : Path
+            ``config.yaml`` of the earlier run, if there was one.
+        """
+        before = _earlier(config)
+        now = asdict(self)
+        changes = [
+            f"{words}: {_show(before[key])} before, {_show(now[key])} now"
+            for key, words in _WORDS.items()
+            if key in before and before[key] != now[key]
+        ]
+        if changes:
+            raise InputError(
+                "holds an earlier run with other settings (" + "; ".join(changes) + ")",
+                "repeat those settings, choose another --output, or pass --overwrite to pick anew",
+                config.parent,
+            )
+
+
+def resolved_distance(settings: PickSettings) -> float:
+    """Least distance between two picks in Å, with its default filled in."""
+    return settings.min_distance or settings.diameter / 2
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known about one micrograph that has been scored.
+
+    Attributes
+    ----------
+    key : str
+        What the candidates depend on; another key means that they are out of date.
+    shape : tuple of int
+        Rows and columns (ny, nx) of the micrograph.
+    pixel_size, pixel_size_source
+        Å per pixel and where the number came from.
+    spacing : tuple of float
+        Original pixels per working pixel, y and x.
+    working_shape : tuple of int
+        Rows and columns of the working image.
+    masked : float
+        Share of the area in which nothing is picked.
+    seconds : float
+        Time to read and score.
+    """
+
+    key: str
+    shape: tuple[int, int]
+    pixel_size: float
+    pixel_size_source: str
+    spacing: tuple[float, float]
+    working_shape: tuple[int, int]
+    masked: float
+    seconds: float
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        write_text(path, json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Record | None:
+        """Read back; None where there is none or it is damaged."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            for pair in ("shape", "spacing", "working_shape"):
+                first, second = content[pair]
+                content[pair] = (first, second)
+            return cls(**content)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def micrograph_key(fingerprint: Fingerprint, ref: MicrographRef) -> str:
+    """Mark of a micrograph's candidates: settings, the list's pixel size, and the file's state.
+
+    Empty when the file cannot be looked at, which equals no mark that was ever saved.
+    """
+    try:
+        state = ref.path.stat()
+    except OSError:
+        return ""
+    given = None if fingerprint.pixel_size is not None else ref.pixel_size
+    return f"{fingerprint.digest} {given} {state.st_size} {state.st_mtime_ns}"
+
+
+def write_config(path: Path, content: dict[str, Any]) -> None:
+    """Write ``config.yaml``."""
+    head = "# How these picks were made. A later run into this folder compares `fingerprint`.\n"
+    write_text(path, head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _earlier(config: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    before = content.get("fingerprint") if isinstance(content, dict) else None
+    return before if isinstance(before, dict) else {}
+
+
+def _show(value: object) -> str:
+    if isinstance(value, str) and len(value) > 20:
+        return value[:10] + "…"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

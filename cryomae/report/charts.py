@@ -1,0 +1,104 @@
+"""The two charts of the summary page, as inline SVG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+_KEPT, _LEFT, _LINE = "#2a6f97", "#c3ccd3", "#b3261e"
+
+
+def histogram_chart(
+    edges: NDArray[np.float64], counts: NDArray[np.int64], threshold: float | None
+) -> Markup:
+    """Histogram of candidate scores with the threshold.
+
+    Parameters
+    ----------
+    edges : ndarray, shape (n + 1,)
+        Edges of the bins.
+    counts : ndarray, shape (n,)
+        Candidates in each bin.
+    threshold : float or None
+        Score that picks reach.
+    """
+    figure, axes = _axes("score", "candidates")
+    middle = (edges[1:] + edges[:-1]) / 2
+    limit = np.inf if threshold is None else threshold
+    colours = [_KEPT if centre >= limit else _LEFT for centre in middle]
+    axes.bar(middle, counts, width=np.diff(edges) * 0.92, color=colours)
+    axes.set_xlim(0, 1)
+    if threshold is not None:
+        axes.axvline(threshold, color=_LINE, linewidth=1.6)
+        right = threshold < 0.6
+        axes.annotate(
+            f"threshold {threshold:.2f}",
+            (threshold, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(5 if right else -5, -10),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            color=_LINE,
+        )
+    return _svg(figure)
+
+
+def counts_chart(counts: Sequence[int]) -> Markup:
+    """Bars of the picks in every micrograph, most first.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Picks in each micrograph.
+    """
+    figure, axes = _axes("micrographs, most picks first", "picks")
+    ordered = np.sort(np.asarray(counts, dtype=float))[::-1]
+    total = len(ordered)
+    if total > 300:  # one bar would be thinner than a pixel
+        ordered = ordered[np.linspace(0, total - 1, 300).round().astype(int)]
+    place = np.linspace(1, max(total, 1), len(ordered)) if len(ordered) else np.zeros(0)
+    step = (total - 1) / (len(ordered) - 1) if len(ordered) > 1 else 1
+    axes.bar(place, ordered, width=step * (0.85 if total <= 60 else 1.0), color=_KEPT)
+    if total:
+        axes.set_xlim(0.4, total + 0.6)
+        middle = float(np.median(ordered))
+        axes.axhline(middle, color="0.35", linewidth=1, linestyle="--")
+        axes.annotate(
+            f"median {middle:g}",
+            (1.0, middle),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            color="0.25",
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _svg(figure)
+
+
+def _axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 2.9), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    axes.set_xlabel(horizontal)
+    axes.set_ylabel(vertical)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    return figure, axes
+
+
+def _svg(figure: Figure) -> Markup:
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    return Markup(text[text.index("<svg") :])  # made here, from numbers only

@@ -1,0 +1,167 @@
+"""The page a user opens after a run: what was found, why, and what comes next."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image
+
+from cryomae import __version__
+from cryomae.atomic import write_text
+from cryomae.report.charts import counts_chart, histogram_chart
+from cryomae.settings import PickSettings
+
+if TYPE_CHECKING:
+    from cryomae.batch.result import Outcome, RunResult
+
+HISTOGRAM_BINS: NDArray[np.float64] = np.linspace(0, 1, 51)
+"""Edges of the score histogram."""
+
+_PICTURES = 12
+_PICTURE_WIDTH = 560
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the summary page shows.
+
+    Attributes
+    ----------
+    result : RunResult
+        Outcomes, threshold and notes.
+    histogram : ndarray of int
+        Candidates in each of `HISTOGRAM_BINS`.
+    settings : PickSettings
+        As given.
+    min_distance : float
+        Å, with its default filled in.
+    model, model_sha256, device : str
+        What picked, and where.
+    pixel_size : float or None
+        Å per pixel, the median of all micrographs.
+    micrographs_star : str or None
+        STAR file the micrographs came from.
+    output : str
+        Folder of the run, as RELION would name it.
+    """
+
+    result: RunResult
+    histogram: NDArray[np.int64]
+    settings: PickSettings
+    min_distance: float
+    model: str
+    model_sha256: str
+    device: str
+    pixel_size: float | None
+    micrographs_star: str | None
+    output: str
+
+
+def write_summary(path: str | Path, page: Page) -> None:
+    """Write the summary as one HTML file that needs no other.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    page : Page
+        What it shows.
+    """
+    environment = Environment(
+        loader=PackageLoader("cryomae.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    result = page.result
+    folder = Path(path).parent
+    counts = [o.picks for o in result.done]
+    html = environment.get_template("summary.html.j2").render(
+        page=page,
+        result=result,
+        version=__version__,
+        median=int(np.median(counts)) if counts else 0,
+        histogram=histogram_chart(HISTOGRAM_BINS, page.histogram, result.threshold),
+        counts=counts_chart(counts),
+        rows=[(o, _link(o.preview_file, folder)) for o in result.outcomes],
+        pictures=_pictures(result.done, folder),
+        box=box_size(page),
+        commands=relion_commands(page),
+        words=settings_in_words(page),
+    )
+    write_text(path, html)
+
+
+def settings_in_words(page: Page) -> list[tuple[str, str]]:
+    """Say the settings of the run as pairs of a name and its value."""
+    settings = page.settings
+    most = settings.max_picks
+    words = [
+        ("Particle diameter", f"{settings.diameter:g} Å"),
+        ("Least distance between picks", f"{page.min_distance:g} Å"),
+        ("Most picks in a micrograph", "no limit" if most is None else str(most)),
+        ("Model", f"{page.model} (sha256 {page.model_sha256[:12]}…)"),
+        ("Computed on", page.device),
+    ]
+    if page.pixel_size is not None:
+        sources = sorted({o.pixel_size_source for o in page.result.done if o.pixel_size_source})
+        named = {
+            "option": "your --pixel-size",
+            "star": "the micrographs STAR",
+            "header": "the file headers",
+        }
+        origin = " and ".join(named.get(source, source) for source in sources)
+        words.insert(1, ("Pixel size", f"{page.pixel_size:.4g} Å, from {origin}"))
+    return words
+
+
+def box_size(page: Page) -> int | None:
+    """Even box of one and a half diameters in pixels, a common first choice."""
+    if page.pixel_size is None:
+        return None
+    return 2 * math.ceil(0.75 * page.settings.diameter / page.pixel_size)
+
+
+def relion_commands(page: Page) -> dict[str, str]:
+    """Command lines that extract the picks, for RELION 4 and 5 and for RELION 3.1."""
+    box = box_size(page)
+    micrographs = page.micrographs_star or "micrographs_ctf.star"
+    start = ["relion_preprocess", "--i", micrographs]
+    end = ["--part_star", "Extract/cryomae/particles.star", "--part_dir", "Extract/cryomae/"]
+    end += ["--extract", "--extract_size", "BOX" if box is None else str(box)]
+    end += ["--norm", "--bg_radius", "RADIUS" if box is None else str(round(0.375 * box))]
+    end += ["--invert_contrast"]
+    new = ["--coord_list", f"{page.output}/autopick.star"]
+    old = ["--coord_dir", f"{page.output}/picks/", "--coord_suffix", "_cryomae.star"]
+    return {"new": shlex.join(start + new + end), "old": shlex.join(start + old + end)}
+
+
+def _link(path: Path | None, folder: Path) -> str | None:
+    return None if path is None else Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _pictures(outcomes: list[Outcome], folder: Path) -> list[tuple[str, str | None, str]]:
+    shown = [o for o in outcomes if o.preview_file is not None][:_PICTURES]
+    return [(o.name, _link(o.preview_file, folder), _jpeg(o.preview_file)) for o in shown]
+
+
+def _jpeg(path: Path | None) -> str:
+    if path is None:
+        return ""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((_PICTURE_WIDTH, 2 * _PICTURE_WIDTH))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
