@@ -1,0 +1,226 @@
+"""The command ``cryomae pick``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cryomae.batch import RunResult
+    from cryomae.settings import PickSettings
+
+
+def pick(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Micrographs: files, folders, quoted globs, @list.txt, or a RELION "
+            "micrographs STAR file. Formats: .mrc, .mrc.gz, .mrc.bz2, .tif.",
+            metavar="INPUTS",
+            show_default=False,
+        ),
+    ],
+    diameter: Annotated[
+        float,
+        typer.Option(
+            metavar="Å",
+            help="Particle diameter in Å: the longest dimension of the particle.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder for everything that is written."
+        ),
+    ] = Path("cryomae_picks"),
+    pixel_size: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Å",
+            help="Pixel size of the micrograph files in Å. Needed only if neither the STAR file "
+            "nor the file headers hold the right one.",
+            show_default="from the STAR file, else the header",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Name of a shipped model (see cryomae models) or path of a model file.",
+        ),
+    ] = "default",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="0..1",
+            help="Score, from 0 to 1, that a pick must reach. Lower: more picks, more wrong ones. "
+            "Changing it later takes seconds.",
+            show_default="chosen from the whole data set",
+        ),
+    ] = None,
+    max_picks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most picks kept in one micrograph, best first.",
+            show_default="no limit",
+        ),
+    ] = None,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Å",
+            help="Least distance between the centres of two picks in Å.",
+            show_default="half the diameter",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1.",
+        ),
+    ] = "auto",
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Draw pictures of the picks (of 200 micrographs at most, evenly spread).",
+        ),
+    ] = True,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Score everything anew. Without it, micrographs that are done are kept.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only list what would be done; write nothing."),
+    ] = False,
+) -> None:
+    """Pick particles in micrographs and write RELION coordinate files.
+
+    The one thing you must know is the diameter of your particle. If a run is
+    stopped, the same command goes on where it was.
+
+    For example:
+      All micrographs of a folder, of a particle 180 Å long:
+        cryomae pick micrographs/ --diameter 180
+
+      From a RELION project, so that names and pixel size are RELION's own:
+        cryomae pick CtfFind/job003/micrographs_ctf.star --diameter 180 -o Picks
+
+      The same picks again with another threshold, in seconds:
+        cryomae pick micrographs/ --diameter 180 --threshold 0.6
+
+    Every option but the diameter has a default that fits most data.
+    """
+    settings = _settings(diameter, min_distance, threshold, max_picks, model)
+    if pixel_size is not None and not 0 < pixel_size < 1000:
+        raise typer.BadParameter("give Å per pixel, such as 1.06", param_hint="--pixel-size")
+    try:
+        result = _run(inputs, output, settings, pixel_size, device, preview, overwrite, dry_run)
+    except KeyboardInterrupt:
+        typer.secho("Stopped. Run the same command again to go on.", fg="yellow", err=True)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        from cryomae.errors import CryomaeError
+
+        if isinstance(error, CryomaeError | typer.Exit):
+            raise
+        _explain_unexpected(error, output, write=not dry_run)
+        raise typer.Exit(1) from None
+    from cryomae.cli.closing import show_plan, show_result
+
+    (show_plan if dry_run else show_result)(result)
+    raise typer.Exit(130 if result.interrupted else 1 if result.failed else 0)
+
+
+def _settings(
+    diameter: float,
+    min_distance: float | None,
+    threshold: float | None,
+    max_picks: int | None,
+    model: str,
+) -> PickSettings:
+    for name, value in (("--diameter", diameter), ("--min-distance", min_distance)):
+        if value is not None and not 0 < value < 100_000:
+            raise typer.BadParameter("give a length in Å, such as 180", param_hint=name)
+    from cryomae.settings import PickSettings
+
+    return PickSettings(
+        diameter=diameter,
+        min_distance=min_distance,
+        threshold=threshold,
+        max_picks=max_picks,
+        model=model,
+    )
+
+
+def _run(
+    inputs: list[str],
+    output: Path,
+    settings: PickSettings,
+    pixel_size: float | None,
+    device: str,
+    preview: bool,
+    overwrite: bool,
+    dry_run: bool,
+) -> RunResult:
+    from cryomae.batch import Outcome, RunResult, run_pick
+    from cryomae.cli.progress import show_progress
+    from cryomae.io import find_micrographs
+
+    refs, failures = find_micrographs(inputs)
+    if not refs:  # nothing to do but say why
+        causes = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
+        return RunResult(output, causes, dry_run=dry_run)
+    from cryomae.pick import load_detector
+
+    detector = load_detector(settings.model, device)
+    stars = [Path(text) for text in inputs if text.lower().endswith(".star")]
+    with show_progress(quiet=dry_run) as tell:
+        return run_pick(
+            refs,
+            failures,
+            output,
+            settings,
+            detector=detector,
+            pixel_size=pixel_size,
+            overwrite=overwrite,
+            preview=preview,
+            dry_run=dry_run,
+            command=["cryomae", *sys.argv[1:]],
+            micrographs_star=stars[0] if len(stars) == len(inputs) == 1 else None,
+            on_progress=tell,
+        )
+
+
+def _explain_unexpected(error: Exception, output: Path, *, write: bool) -> None:
+    """Print one line; the details go to the log, or to the screen if there is no log."""
+    import traceback
+
+    details = "".join(traceback.format_exception(error))
+    log = output / "run.log"
+    try:
+        if not write:
+            raise OSError("nothing may be written")
+        output.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as out:
+            out.write(details)
+    except OSError:
+        typer.echo(details, err=True)
+        place = "see above"
+    else:
+        place = f"see the end of {log}"
+    line = f"error: unexpected {type(error).__name__}: {error} ({place}; please report it)"
+    typer.secho(line, fg="red", err=True)

@@ -1,0 +1,100 @@
+"""Progress of a run: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from cryomae.batch import Progress as Step
+
+
+@contextmanager
+def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Step], None]]:
+    """Give a function that shows each step of a run.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda _: None
+    elif console.is_terminal:
+        with _bar(console) as bar:
+            yield _BarDisplay(bar)
+    else:
+        yield _print_line
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[picks]}"),
+        console=console,
+        expand=True,
+        speed_estimate_period=120,
+    )
+
+
+class _BarDisplay:
+    """Moves a progress bar; counts the rate over micrographs scored in this run only."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("Picking", total=None, rate="", picks="")
+        self._begin = time.monotonic()
+        self._scored = 0
+
+    def __call__(self, step: Step) -> None:
+        if step.status == "failed":
+            self._bar.console.print(f"[red]failed:[/] {_escape(step.name)}: {_escape(step.cause)}")
+        if step.status == "kept" and not self._scored:
+            self._begin = time.monotonic()
+        elif step.done:
+            self._scored += 1
+        minutes = (time.monotonic() - self._begin) / 60
+        rate = f"{self._scored / minutes:.0f}/min" if self._scored and minutes > 0 else ""
+        finished = step.done == step.total
+        self._bar.update(
+            self._task,
+            total=step.total,
+            completed=step.done,
+            description="Writing picks and pictures" if finished else "Picking",
+            rate=rate,
+            picks=f"≈ {step.picks:,} picks" if step.done else "",
+        )
+
+
+def _print_line(step: Step) -> None:
+    if not step.done:
+        typer.echo(f"picking {step.total} micrographs", err=True)
+        return
+    what = {
+        "failed": f"failed: {step.cause}",
+        "kept": f"{step.candidates} candidates, kept from an earlier run",
+    }.get(step.status, f"{step.candidates} candidates, {step.seconds:.1f} s")
+    typer.echo(f"[{step.done}/{step.total}] {step.name}: {what}", err=True)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
