@@ -23,6 +23,7 @@ CLIP = 6.0
 
 _POOL = 8  # background and noise vary slowly: they are measured on blocks of this many pixels
 _SPIKE = 8.0  # standard deviations beyond which a raw pixel is an X-ray hit or a dead pixel
+_OBJECT = 6.0  # robust standard deviations beyond which a large object is not the specimen
 _MAX_ENLARGE = 3.0  # beyond this the file cannot resolve the particle
 
 
@@ -200,6 +201,45 @@ def flatten(
     return flat.astype(np.float32, copy=False), strength
 
 
+def contaminated(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where carbon, ice or other large objects hide the particles.
+
+    An object counts when it is darker or brighter than the micrograph's spread allows
+    and larger than any particle: smoothed over a third of a diameter it stands
+    `_OBJECT` robust standard deviations from the median over a disc of 1.5 diameters.
+    Particles, and rafts of particles with ice between them, never fill such a disc.
+
+    Parameters
+    ----------
+    image : ndarray, float32, shape (h, w)
+        Working-scale image before `flatten`, in which large objects still stand out.
+    valid : ndarray, bool, shape (h, w)
+
+    Returns
+    -------
+    ndarray, bool, shape (h, w)
+        True on the objects and half a diameter around them.
+    """
+    block = WORKING_DIAMETER / _POOL
+    weight = _pool(valid.astype(np.float32))
+    total = ndimage.gaussian_filter(_pool(image * valid), block / 3, mode="nearest")
+    low = total / np.maximum(ndimage.gaussian_filter(weight, block / 3, mode="nearest"), 1e-3)
+    usable = weight > 0.99
+    if not usable.any():
+        return np.zeros(image.shape, dtype=bool)
+    centre = np.median(low[usable])
+    spread = 1.4826 * np.median(np.abs(low[usable] - centre)) + 1e-12
+    outlier = (np.abs(low - centre) > _OBJECT * spread) & usable
+    # Objects cut by the edge go on beyond it: repeat the edge before measuring their size.
+    pad = int(np.ceil(block))
+    room = ndimage.distance_transform_edt(np.pad(outlier, pad, mode="edge"))
+    heart = (room > 0.75 * block)[pad:-pad, pad:-pad]
+    if not heart.any():
+        return np.zeros(image.shape, dtype=bool)
+    around = ndimage.distance_transform_edt(~heart) <= 1.25 * block
+    return np.repeat(np.repeat(around, _POOL, 0), _POOL, 1)[: image.shape[0], : image.shape[1]]
+
+
 def prepare(pixels: NDArray[np.float32], pixel_size: float, diameter: float) -> WorkingImage:
     """Make the working image of a micrograph.
 
@@ -235,5 +275,6 @@ def prepare(pixels: NDArray[np.float32], pixel_size: float, diameter: float) -> 
         int(np.ceil(top / spacing[0])) : shape[0] - int(np.ceil(bottom / spacing[0])),
         int(np.ceil(left / spacing[1])) : shape[1] - int(np.ceil(right / spacing[1])),
     ] = True
+    valid &= ~contaminated(image, valid)
     flat, _ = flatten(image, valid)
     return WorkingImage(flat, valid, spacing)

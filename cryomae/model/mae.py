@@ -178,12 +178,20 @@ def hidden_pixels(keep: Tensor, config: EncoderConfig) -> Tensor:
 
 
 def reconstruction_loss(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
-    """Mean squared error over hidden pixels, each window's target set to unit strength.
+    """Mean squared error over hidden pixels plus that over visible ones.
 
-    Windows with hardly any signal would otherwise count for nothing, so the target is
-    divided by its own standard deviation in the window, plus 0.1 (our choice, so that
-    an empty window does not become amplified numerical dust).
+    With a noise-free target the visible half teaches denoising, as DRACO (NeurIPS 2024)
+    does with frame pairs; equal weights are our choice. Windows with hardly any signal
+    would count for nothing, so the target is divided by its own standard deviation in
+    the window, plus 0.1 (our choice, so that an empty window does not become amplified
+    numerical dust).
+
+    Parameters
+    ----------
+    output, target, hidden : Tensor, shape (b, 1, window, window)
+        ``hidden`` as `hidden_pixels` makes it.
     """
     strength = target.std(dim=(1, 2, 3), keepdim=True) + 0.1
     squared = (output.float() - target / strength) ** 2
-    return (squared * hidden).sum() / hidden.sum()
+    seen = 1 - hidden
+    return (squared * hidden).sum() / hidden.sum() + (squared * seen).sum() / seen.sum()

@@ -267,7 +267,7 @@ def simulate_field(size: int, rng: np.random.Generator) -> Field:
     discs[inside[:, 1].astype(int), inside[:, 0].astype(int)] = 1
     near = ndimage.distance_transform_edt(discs == 0) < D / 2 if len(inside) else discs > 0
     strength = float(reference[near].std()) if near.any() else 0.15 * mass
-    snr = _log_uniform(rng, 0.03, 2.0)
+    snr = _log_uniform(rng, 0.05, 2.0)
 
     structural = rng.uniform(0, 0.7) if rng.random() < 0.6 else 0.0
     through = fft.irfft2(
