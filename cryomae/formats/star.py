@@ -179,7 +179,9 @@ def _loop(block: str, columns: Iterable[str], rows: list[str]) -> str:
 
 
 def _quote(text: str) -> str:
-    return f'"{text}"' if any(character.isspace() for character in text) or not text else text
+    """Quote a name that STAR would take for something else."""
+    reserved = text.startswith(("_", "#", "data_", "loop_")) or not text
+    return f'"{text}"' if reserved or any(c.isspace() for c in text) else text
 
 
 def _coordinate_block(path: Path) -> pd.DataFrame:

@@ -1,0 +1,387 @@
+"""A batch: what lands where, what is skipped, what survives trouble."""
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import starfile
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryomae.atomic import OutputError, atomic_path, write_text
+from cryomae.batch import Engine, run_pick
+from cryomae.batch.layout import output_stems
+from cryomae.errors import InputError, MicrographError
+from cryomae.formats import read_picks
+from cryomae.micrograph import Micrograph, MicrographRef
+from cryomae.picks import Picks
+from cryomae.settings import PickSettings
+
+SHAPE = (90, 130)
+SCORES = (0.9, 0.8, 0.4, 0.1)
+XY = ((10.4, 20.6), (60.5, 40.5), (-3.0, 200.0), (129.9, 1.2))
+
+
+@dataclass
+class FakeDetector:
+    name: str = "fake"
+    sha256: str = "ab" * 32
+    device: str = "cpu (float32)"
+
+
+@dataclass(frozen=True)
+class FakePicked:
+    candidates: Picks
+    image: np.ndarray
+    valid: np.ndarray
+    spacing: tuple[float, float]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FakeThreshold:
+    value: float
+    explanation: str
+
+
+class FakeWork:
+    """Stands in for reader, picker and threshold; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.scored: list[str] = []
+        self.seen: list[np.ndarray] = []
+        self.trouble: dict[str, BaseException] = {}
+
+    def read(self, ref, pixel_size):
+        self.scored.append(ref.name)
+        if ref.name in self.trouble:
+            raise self.trouble[ref.name]
+        pixels = np.zeros(SHAPE, dtype=np.float32)
+        source = "option" if pixel_size else "header"
+        return Micrograph(ref.name, ref.path, pixels, pixel_size or 1.5, source)
+
+    def pick(self, micrograph, detector, settings):
+        picks = Picks.from_arrays(micrograph.name, XY, SCORES, settings.diameter, detector.name)
+        image = np.random.default_rng(0).normal(size=(45, 65)).astype(np.float32)
+        valid = np.ones((45, 65), dtype=bool)
+        valid[:9] = False
+        return FakePicked(picks, image, valid, (2.0, 2.0), {"score": 0.1})
+
+    def threshold(self, scores):
+        self.seen = list(scores)
+        return FakeThreshold(0.5, "Chosen by the test.")
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.read, self.pick, self.threshold)
+
+
+@pytest.fixture
+def work() -> FakeWork:
+    return FakeWork()
+
+
+@pytest.fixture
+def refs(tmp_path: Path) -> list[MicrographRef]:
+    found = []
+    for name in ("a.mrc", "b.mrc", "c.mrc"):
+        path = tmp_path / name
+        path.write_bytes(b"not read by the fake")
+        found.append(MicrographRef(f"MotionCorr/job002/mics/{name}", path))
+    return found
+
+
+@pytest.fixture
+def go(tmp_path, work, refs):
+    def run(settings=None, **options):
+        chosen = options.pop("refs", refs)
+        return run_pick(
+            chosen,
+            options.pop("failures", []),
+            tmp_path / "out",
+            settings or PickSettings(diameter=100),
+            detector=options.pop("detector", FakeDetector()),
+            engine=work.engine,
+            **options,
+        )
+
+    return run
+
+
+def test_outputs_lie_where_relion_looks(go, tmp_path):
+    result = go()
+    out = tmp_path / "out"
+    assert [o.picks for o in result.outcomes] == [2, 2, 2]
+    for kind, count in (("picks", 2), ("candidates", 4)):
+        assert len(read_picks(out / kind / "mics" / "a_cryomae.star")) == count
+    listed = starfile.read(out / "autopick.star")
+    assert listed["rlnMicrographName"].tolist() == [
+        f"MotionCorr/job002/mics/{n}.mrc" for n in "abc"
+    ]
+    assert all(Path(p).is_file() for p in listed["rlnMicrographCoordinates"])
+    together = starfile.read(out / "all_picks.star")
+    assert together["rlnMicrographName"].tolist() == ["a.mrc"] * 2 + ["b.mrc"] * 2 + ["c.mrc"] * 2
+    for name in ("config.yaml", "run.log", "summary.csv", "summary.html", "previews/mics/a.png"):
+        assert (out / name).stat().st_size > 0
+
+
+def test_list_is_relative_to_the_project(go, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    go(micrographs_star=tmp_path / "CtfFind/job003/micrographs_ctf.star")
+    listed = starfile.read("out/autopick.star")["rlnMicrographCoordinates"].tolist()
+    assert listed[0] == "out/picks/mics/a_cryomae.star"
+    one_line = Path("out/picks/coords_suffix_cryomae.star").read_text()
+    assert one_line == "CtfFind/job003/micrographs_ctf.star\n"
+
+
+def test_candidates_stay_inside_the_micrograph(go, tmp_path):
+    go()
+    picks = read_picks(tmp_path / "out/candidates/mics/a_cryomae.star")
+    assert picks.xy.tolist() == [[10, 21], [61, 41], [0, 89], [129, 1]]
+
+
+def test_rerun_scores_nothing_and_threshold_is_free(go, work, tmp_path):
+    go()
+    assert len(work.scored) == 3
+    before = (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns
+    again = go()
+    assert len(work.scored) == 3
+    assert {o.status for o in again.outcomes} == {"kept"}
+    assert (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns == before
+    strict = go(PickSettings(diameter=100, threshold=0.85))
+    assert len(work.scored) == 3
+    assert strict.picks == 3
+    assert strict.threshold == 0.85
+    assert (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns > before
+
+
+def test_threshold_sees_the_whole_data_set(go, work, refs):
+    go(refs=refs[:2])
+    go()
+    assert [len(s) for s in work.seen] == [4, 4, 4]
+    assert len(work.scored) == 3
+
+
+def test_max_picks_keeps_the_best(go, tmp_path):
+    go(PickSettings(diameter=100, threshold=0.0, max_picks=3))
+    picks = read_picks(tmp_path / "out/picks/mics/a_cryomae.star")
+    assert picks.score.tolist() == [0.9, 0.8, 0.4]
+
+
+def test_changed_micrograph_is_scored_again(go, work, refs):
+    go()
+    refs[1].path.write_bytes(b"motion-corrected once more")
+    go()
+    assert work.scored[3:] == [refs[1].name]
+
+
+def test_changed_pixel_size_in_the_list_is_scored_again(go, work, refs):
+    go()
+    go(refs=[refs[0], MicrographRef(refs[1].name, refs[1].path, pixel_size=2.0)])
+    assert work.scored[3:] == [refs[1].name]
+
+
+def test_half_written_candidates_are_scored_again(go, work, tmp_path, refs):
+    go()
+    (tmp_path / "out/candidates/mics/c_cryomae.json").write_text('{"key": "x"')
+    go()
+    assert work.scored[3:] == [refs[2].name]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"settings": PickSettings(diameter=120)}, "--diameter: 100 before, 120 now"),
+        ({"settings": PickSettings(diameter=100, min_distance=70)}, "--min-distance"),
+        ({"pixel_size": 2.0}, "--pixel-size: none before, 2 now"),
+        ({"detector": FakeDetector(sha256="cd" * 32)}, "the model"),
+    ],
+)
+def test_other_settings_are_refused_until_overwrite(go, work, change, word):
+    go()
+    with pytest.raises(InputError, match="other settings") as caught:
+        go(**change)
+    assert word in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+    assert len(work.scored) == 3
+    go(**change, overwrite=True)
+    assert len(work.scored) == 6
+    go(**change)
+    assert len(work.scored) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MicrographError("is truncated", "copy it again"), "is truncated"),
+        (MemoryError(), "not enough memory"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (ZeroDivisionError("oops"), "unexpected ZeroDivisionError: oops"),
+    ],
+)
+def test_one_failure_leaves_the_others(go, work, refs, tmp_path, error, cause):
+    work.trouble[refs[1].name] = error
+    missing = MicrographError("no such file", "check the name", "gone.mrc")
+    result = go(failures=[missing])
+    assert [o.status for o in result.outcomes] == ["picked", "failed", "picked", "failed"]
+    assert cause in result.outcomes[1].cause
+    assert result.outcomes[1].remedy
+    assert len(starfile.read(tmp_path / "out/autopick.star")) == 2
+    with open(tmp_path / "out/summary.csv", newline="") as file:
+        rows = {row["micrograph"]: row for row in csv.DictReader(file)}
+    assert rows["gone.mrc"]["cause"] == "no such file"
+    assert cause in rows[refs[1].name]["cause"]
+    assert cause in (tmp_path / "out/run.log").read_text()
+    work.trouble.clear()
+    assert [o.status for o in go().outcomes] == ["kept", "picked", "kept"]
+
+
+def test_everything_fails(go, work, refs, tmp_path):
+    work.trouble = {ref.name: MicrographError("is empty", "delete it") for ref in refs}
+    result = go()
+    assert result.threshold is None
+    assert len(result.failed) == 3
+    assert "is empty" in (tmp_path / "out/summary.html").read_text()
+
+
+def test_ctrl_c_keeps_what_is_done(go, work, refs, tmp_path):
+    work.trouble[refs[2].name] = KeyboardInterrupt()
+    result = go()
+    assert result.interrupted
+    assert [o.status for o in result.outcomes] == ["picked", "picked", "not reached"]
+    assert len(starfile.read(tmp_path / "out/autopick.star")) == 2
+    assert yaml.safe_load((tmp_path / "out/config.yaml").read_text())["complete"] is False
+    work.trouble.clear()
+    assert [o.status for o in go().outcomes] == ["kept", "kept", "picked"]
+    assert work.scored.count(refs[0].name) == 1
+
+
+def test_dry_run_writes_nothing(go, work, tmp_path):
+    result = go(dry_run=True)
+    assert [o.status for o in result.outcomes] == ["not reached"] * 3
+    assert work.scored == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_config_says_how_the_picks_were_made(go, tmp_path):
+    go(command=["cryomae", "pick", "x"])
+    config = yaml.safe_load((tmp_path / "out/config.yaml").read_text())
+    assert config["command"] == ["cryomae", "pick", "x"]
+    assert config["settings"]["diameter"] == 100
+    assert config["settings"]["min_distance"] == 50
+    assert config["model"] == {"name": "fake", "sha256": "ab" * 32}
+    assert config["threshold"] == {"value": 0.5, "explanation": "Chosen by the test."}
+    assert config["pixel_sizes_used"] == [{"pixel_size": 1.5, "from": "header", "micrographs": 3}]
+
+
+def test_progress_counts_every_micrograph(go, work, refs):
+    work.trouble[refs[1].name] = MicrographError("is empty", "delete it")
+    steps = []
+    go(on_progress=steps.append)
+    assert [(s.done, s.status) for s in steps] == [
+        (0, "start"),
+        (1, "picked"),
+        (2, "failed"),
+        (3, "picked"),
+    ]
+    assert steps[-1].picks == 4
+
+
+def test_no_preview(go, tmp_path):
+    go(preview=False)
+    assert not (tmp_path / "out/previews").exists()
+
+
+def test_many_micrographs_get_some_previews(go, refs, tmp_path, monkeypatch):
+    monkeypatch.setattr("cryomae.batch.run.PREVIEW_LIMIT", 2)
+    go()
+    assert {p.name for p in (tmp_path / "out/previews/mics").glob("*.png")} == {"a.png", "c.png"}
+
+
+def test_full_disk_is_said_in_one_line(go, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device") as caught:
+        go()
+    assert "run the same command again" in caught.value.remedy
+
+
+def test_file_in_the_place_of_the_folder(go, tmp_path):
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        go()
+
+
+def test_atomic_path_leaves_the_old_file_after_an_error(tmp_path):
+    target = tmp_path / "x.star"
+    write_text(target, "old")
+
+    def fail():
+        with atomic_path(target) as part:
+            part.write_text("half")
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        fail()
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.star"]
+
+
+def test_record_is_the_last_file_of_a_micrograph(go, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cryomae.batch.run.save_thumbnail", stop)
+    result = go()
+    assert result.outcomes[0].status == "not reached"
+    assert not (tmp_path / "out/candidates/mics/a_cryomae.json").exists()
+    monkeypatch.undo()
+    go()
+    record = json.loads((tmp_path / "out/candidates/mics/a_cryomae.json").read_text())
+    assert record["shape"] == list(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("names", "stems"),
+    [
+        (["mics/a.mrc", "mics/b.mrc"], ["mics/a", "mics/b"]),
+        (["MotionCorr/job002/mics/a.mrc"], ["mics/a"]),
+        (["/p/MotionCorr/job002/mics/a.mrc"], ["mics/a"]),
+        (["/data/g1/a.mrc", "/data/g2/a.mrc"], ["g1/a", "g2/a"]),
+        (["/data/a.mrc", "/data/b.mrc.gz"], ["a", "b"]),
+        (["a.mrc", "a.tif"], ["a_mrc", "a_tif"]),
+        (["J/job001/a.mrc", "J/job002/a.mrc"], ["J/job001/a", "J/job002/a"]),
+        (["x/FoilHole_1.2.mrc"], ["x/FoilHole_1.2"]),
+    ],
+)
+def test_folders_follow_relion(names, stems):
+    assert [str(output_stems(names)[name]) for name in names] == stems
+
+
+def test_folders_above_do_not_lead_out_of_the_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [str(s) for s in output_stems(["../m/a.mrc", "../n/a.mrc"]).values()] == ["m/a", "n/a"]
+
+
+_part = st.sampled_from(["a", "b", "job001", "Import", ".."])
+_name = st.builds(
+    lambda root, parts, stem, end: root + "/".join([*parts, stem]) + end,
+    st.sampled_from(["", "/", "./"]),
+    st.lists(_part, max_size=3),
+    st.sampled_from(["x", "y", "x_1"]),
+    st.sampled_from([".mrc", ".tif", ".mrc.gz", ".mrc.bz2"]),
+)
+
+
+@given(st.lists(_name, min_size=1, max_size=8, unique_by=os.path.abspath))
+def test_two_micrographs_never_share_a_file(names):
+    stems = list(output_stems(names).values())
+    assert len(set(stems)) == len(names)
+    assert not any(stem.is_absolute() or ".." in stem.parts for stem in stems)
