@@ -107,6 +107,7 @@ def go(tmp_path, work, refs):
             settings or PickSettings(diameter=100),
             detector=options.pop("detector", FakeDetector()),
             engine=work.engine,
+            preview=options.pop("preview", False),
             **options,
         )
 
@@ -114,7 +115,7 @@ def go(tmp_path, work, refs):
 
 
 def test_outputs_lie_where_relion_looks(go, tmp_path):
-    result = go()
+    result = go(preview=True)
     out = tmp_path / "out"
     assert [o.picks for o in result.outcomes] == [2, 2, 2]
     for kind, count in (("picks", 2), ("candidates", 4)):
@@ -146,18 +147,19 @@ def test_candidates_stay_inside_the_micrograph(go, tmp_path):
 
 
 def test_rerun_scores_nothing_and_threshold_is_free(go, work, tmp_path):
-    go()
+    go(preview=True)
     assert len(work.scored) == 3
-    before = (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns
-    again = go()
+    picture = tmp_path / "out/previews/mics/a.png"
+    before = picture.stat().st_mtime_ns
+    again = go(preview=True)
     assert len(work.scored) == 3
     assert {o.status for o in again.outcomes} == {"kept"}
-    assert (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns == before
-    strict = go(PickSettings(diameter=100, threshold=0.85))
+    assert picture.stat().st_mtime_ns == before
+    strict = go(PickSettings(diameter=100, threshold=0.85), preview=True)
     assert len(work.scored) == 3
     assert strict.picks == 3
     assert strict.threshold == 0.85
-    assert (tmp_path / "out/previews/mics/a.png").stat().st_mtime_ns > before
+    assert picture.stat().st_mtime_ns > before
 
 
 def test_threshold_sees_the_whole_data_set(go, work, refs):
@@ -295,11 +297,12 @@ def test_progress_counts_every_micrograph(go, work, refs):
 def test_no_preview(go, tmp_path):
     go(preview=False)
     assert not (tmp_path / "out/previews").exists()
+    assert "--no-preview" in " ".join(go(preview=True).notes)
 
 
 def test_many_micrographs_get_some_previews(go, refs, tmp_path, monkeypatch):
     monkeypatch.setattr("cryomae.batch.run.PREVIEW_LIMIT", 2)
-    go()
+    go(preview=True)
     assert {p.name for p in (tmp_path / "out/previews/mics").glob("*.png")} == {"a.png", "c.png"}
 
 
@@ -339,7 +342,7 @@ def test_record_is_the_last_file_of_a_micrograph(go, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cryomae.batch.run.save_thumbnail", stop)
-    result = go()
+    result = go(preview=True)
     assert result.outcomes[0].status == "not reached"
     assert not (tmp_path / "out/candidates/mics/a_cryomae.json").exists()
     monkeypatch.undo()

@@ -24,6 +24,7 @@ THUMBNAIL_SIZE = 1024
 
 _SIDE = 1000  # pixels of the picture's longer side
 _DPI = 100
+_COMPRESSION = 2  # noise hardly compresses: a higher level only costs time
 _KEY = "cryomae"
 _NANOMETRES = (5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -53,7 +54,7 @@ def save_thumbnail(path: str | Path, image: NDArray[np.float32], valid: NDArray[
         size = (max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink)))
         layers = [layer.resize(size, Image.Resampling.BOX) for layer in layers]
     with atomic_path(path) as temporary:
-        Image.merge("LA", layers).save(temporary)
+        Image.merge("LA", layers).save(temporary, compress_level=_COMPRESSION)
 
 
 def draw_preview(
@@ -121,7 +122,13 @@ def draw_preview(
     figure.colorbar(circles, cax=bar).set_label("score", labelpad=2)
     _titles(figure, axes, name, len(picks), diameter, threshold, masked=bool((alpha < 128).any()))
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={_KEY: key})
+        figure.savefig(
+            temporary,
+            format="png",
+            dpi=_DPI,
+            metadata={_KEY: key},
+            pil_kwargs={"compress_level": _COMPRESSION},
+        )
     return True
 
 
