@@ -1,0 +1,51 @@
+# The two commands that matter: `make demo` and `make test`. `make help` lists all.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+STAMP := $(VENV)/.installed
+DEMO := $(abspath demo)
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+DEBIAN := relion xvfb libgl1-mesa-dri libegl1 libxcb-cursor0 libxkbcommon-x11-0
+
+.PHONY: help install demo test test-slow lint system-deps
+
+help:
+	@echo "make demo         environment, install, pick the bundled micrograph into demo/"
+	@echo "make test         environment, install, run the quick test suite"
+	@echo "make test-slow    run the tests that take minutes"
+	@echo "make lint         ruff and mypy"
+	@echo "make system-deps  Debian/Ubuntu packages for the RELION and napari tests"
+	@echo "Options: PYTHON=python3.12 (to build the environment with), VENV=.venv (where)"
+
+install: $(STAMP)
+
+# Runs again only when the dependencies change.
+$(STAMP): pyproject.toml configs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("cryomae needs Python 3.11 or newer; try: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c configs/constraints.txt torch torchvision -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@cd cryomae/data && $(BIN)/cryomae pick demo_micrograph.mrc --output $(DEMO) --overwrite \
+		--diameter $$($(BIN)/python -c "import yaml; print(yaml.safe_load(open('demo.yaml'))['diameter'])")
+	@echo
+	@echo "picture   $(DEMO)/previews/demo_micrograph.png"
+	@echo "STAR      $(DEMO)/picks/demo_micrograph_cryomae.star"
+	@echo "summary   $(DEMO)/summary.html"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+system-deps:
+	$(SUDO) apt-get update
+	$(SUDO) apt-get install -y --no-install-recommends $(DEBIAN)
