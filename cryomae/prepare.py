@@ -131,7 +131,7 @@ def empty_border(image: NDArray[np.float32]) -> tuple[int, int, int, int]:
         ends = np.flatnonzero(flat & majority)
         if not len(ends):
             return 0
-        end = int(ends[-1]) + 1
+        end = int(ends[-1]) + 2  # n flat steps lie between n + 1 rows
         while end < len(flat) and step[end] < 0.7 * typical:
             end += 1
         return end
@@ -229,7 +229,12 @@ def contaminated(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
         return np.zeros(image.shape, dtype=bool)
     centre = np.median(low[usable])
     spread = 1.4826 * np.median(np.abs(low[usable] - centre)) + 1e-12
-    outlier = (np.abs(low - centre) > _OBJECT * spread) & usable
+    height = np.abs(low - centre)
+    outlier = (height > _OBJECT * spread) & usable
+    # The size of an object is its width at a third of its height, however little noise there is.
+    labels, count = ndimage.label(outlier)
+    peak = np.concatenate([[0.0], ndimage.maximum(height, labels, np.arange(1, count + 1))])
+    outlier &= height > peak[labels] / 3
     # Objects cut by the edge go on beyond it: repeat the edge before measuring their size.
     pad = int(np.ceil(block))
     room = ndimage.distance_transform_edt(np.pad(outlier, pad, mode="edge"))

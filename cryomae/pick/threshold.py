@@ -47,7 +47,7 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
     every = np.sort(
         np.concatenate([np.asarray(s, dtype=np.float64) for s in scores] or [np.zeros(0)])
     )
-    every = every[::-1]
+    every = every[::-1][: np.count_nonzero(every)]
     if not len(every):
         return Threshold(FALLBACK, "No candidate was found, so the threshold stays at 0.5.")
     found = np.cumsum(every)

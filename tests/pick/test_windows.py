@@ -1,0 +1,42 @@
+"""Scores do not depend on how the work is cut into batches."""
+
+import numpy as np
+import pytest
+import torch
+
+from cryomae.model import STRIDE, create_model
+from cryomae.pick.device import choose_dtype
+from cryomae.pick.windows import score_logits
+
+CPU = torch.device("cpu")
+
+
+class Brightness(torch.nn.Module):
+    """Stands in for the model: the logit is the mean of its pixels."""
+
+    config = create_model("default", pretrained=False).config
+
+    def forward(self, windows):
+        return torch.nn.functional.avg_pool2d(windows, STRIDE)
+
+
+@pytest.mark.parametrize("shape", [(200, 300), (128, 128), (97, 411)])
+def test_every_pixel_is_covered_and_blending_adds_up(shape):
+    """Windows that agree blend into the whole: no seams, no gaps, nothing shifted."""
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    even = np.pad(image, ((0, shape[0] % 2), (0, shape[1] % 2)))
+    want = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).mean((1, 3))
+    got = score_logits(image, Brightness(), device=CPU, dtype=torch.float32, batch=5)
+    assert got == pytest.approx(want, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", sorted({torch.float32, choose_dtype(CPU)}, key=str))
+def test_score_map_does_not_depend_on_the_batch(dtype):
+    model = create_model("default")
+    image = np.random.default_rng(1).normal(size=(300, 420)).astype(np.float32)
+    maps = [
+        1 / (1 + np.exp(-score_logits(image, model, device=CPU, dtype=dtype, batch=b)))
+        for b in (1, 3, 16)
+    ]
+    assert np.abs(maps[0] - maps[1]).max() < 1e-3
+    assert np.abs(maps[0] - maps[2]).max() < 1e-3
