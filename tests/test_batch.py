@@ -373,6 +373,19 @@ def test_folders_above_do_not_lead_out_of_the_output(tmp_path, monkeypatch):
     assert [str(s) for s in output_stems(["../m/a.mrc", "../n/a.mrc"]).values()] == ["m/a", "n/a"]
 
 
+def test_files_stay_where_they_are_when_micrographs_are_added(go, work, tmp_path):
+    paths = [tmp_path / folder / "a.mrc" for folder in ("first", "second")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    both = [MicrographRef(str(path), path) for path in paths]
+    go(refs=both[:1])
+    result = go(refs=both)
+    assert work.scored == [ref.name for ref in both]
+    assert result.outcomes[0].picks_file == tmp_path / "out/picks/a_cryomae.star"
+    assert len({o.picks_file for o in result.outcomes}) == 2
+
+
 _part = st.sampled_from(["a", "b", "job001", "Import", ".."])
 _name = st.builds(
     lambda root, parts, stem, end: root + "/".join([*parts, stem]) + end,

@@ -88,6 +88,7 @@ def save_config(job: Job, started: float, result: RunResult | None = None) -> No
         content["pixel_sizes_used"] = _pixel_sizes(result)
         content["threshold"] = {"value": result.threshold, "explanation": result.explanation}
         content["complete"] = not result.interrupted
+    content["common_folder"] = job.layout.common
     content["fingerprint"] = vars(job.fingerprint)
     write_config(job.layout.config, content)
 

@@ -26,11 +26,14 @@ class Layout:
         Folder of the run.
     names : sequence of str
         Names of its micrographs.
+    common : str, optional
+        Folder that an earlier run into ``output_dir`` filed absolute names below.
     """
 
-    def __init__(self, output_dir: Path, names: Sequence[str]) -> None:
+    def __init__(self, output_dir: Path, names: Sequence[str], common: str | None = None) -> None:
         self.root = output_dir
-        self._stems = output_stems(names)
+        self.common = common or common_folder(names)
+        self._stems = output_stems(names, self.common)
         self.config = output_dir / "config.yaml"
         self.log = output_dir / "run.log"
         self.list = output_dir / "autopick.star"
@@ -64,13 +67,25 @@ class Layout:
         return self.root / kind / stem.parent / f"{stem.name}{ending}"
 
 
-def output_stems(names: Sequence[str]) -> dict[str, PurePosixPath]:
+def common_folder(names: Sequence[str]) -> str | None:
+    """Folder that all absolute names share; None where there are none.
+
+    A run writes it down, so that files stay where they are when micrographs are added.
+    """
+    paths = [_tidy(name) for name in names]
+    folders = [p.parent for p in paths if p.is_absolute() and not _JOB.match(str(p))]
+    return os.path.commonpath(folders) if folders else None
+
+
+def output_stems(names: Sequence[str], common: str | None = None) -> dict[str, PurePosixPath]:
     """Folder and stem under which the outputs of each micrograph are filed.
 
     Parameters
     ----------
     names : sequence of str
         Names of micrographs, relative or absolute.
+    common : str, optional
+        Folder to file absolute names below; default the one they share.
 
     Returns
     -------
@@ -79,14 +94,15 @@ def output_stems(names: Sequence[str]) -> dict[str, PurePosixPath]:
     """
     unique = list(dict.fromkeys(names))
     paths = {name: _tidy(name) for name in unique}
-    outside = [p.parent for p in paths.values() if p.is_absolute() and not _JOB.match(str(p))]
-    common = PurePosixPath(os.path.commonpath(outside)) if outside else PurePosixPath("/")
+    above = PurePosixPath(common or common_folder(unique) or "/")
 
     def short(name: str) -> PurePosixPath:
         path = paths[name]
         if _JOB.match(str(path)):
             return _without_suffix(PurePosixPath(_JOB.sub("", str(path), count=1)))
-        return _without_suffix(path.relative_to(common) if path.is_absolute() else path)
+        if path.is_absolute() and not path.is_relative_to(above):
+            return long(name)
+        return _without_suffix(path.relative_to(above) if path.is_absolute() else path)
 
     def long(name: str) -> PurePosixPath:
         path = paths[name]

@@ -69,7 +69,8 @@ class Fingerprint:
         config : Path
             ``config.yaml`` of the earlier run, if there was one.
         """
-        before = _earlier(config)
+        found = read_config(config).get("fingerprint")
+        before = found if isinstance(found, dict) else {}
         now = asdict(self)
         changes = [
             f"{words}: {_show(before[key])} before, {_show(now[key])} now"
@@ -156,13 +157,13 @@ def write_config(path: Path, content: dict[str, Any]) -> None:
     write_text(path, head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
-def _earlier(config: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the ``config.yaml`` of an earlier run; empty where there is none."""
     try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    before = content.get("fingerprint") if isinstance(content, dict) else None
-    return before if isinstance(before, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _show(value: object) -> str:

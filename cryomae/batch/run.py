@@ -14,7 +14,7 @@ from cryomae.batch.finish import finish, save_config
 from cryomae.batch.job import Job
 from cryomae.batch.layout import Layout
 from cryomae.batch.log import log_to, logger
-from cryomae.batch.record import Fingerprint, Record, micrograph_key
+from cryomae.batch.record import Fingerprint, Record, micrograph_key, read_config
 from cryomae.batch.result import Outcome, Progress, RunResult
 from cryomae.errors import CryomaeError
 from cryomae.formats import star
@@ -90,7 +90,7 @@ def run_pick(
         When results cannot be written.
     """
     refs = list({ref.name: ref for ref in refs}.values())
-    layout = Layout(Path(output_dir), [ref.name for ref in refs])
+    layout = _layout(Path(output_dir), [ref.name for ref in refs])
     job = Job(
         settings,
         detector,
@@ -120,6 +120,11 @@ def run_pick(
         result = RunResult(layout.root, outcomes + missing, interrupted=interrupted)
         finish(job, result, started)
     return result
+
+
+def _layout(output_dir: Path, names: Sequence[str]) -> Layout:
+    common = read_config(output_dir / "config.yaml").get("common_folder")
+    return Layout(output_dir, names, common if isinstance(common, str) else None)
 
 
 def _plan(job: Job, refs: Sequence[MicrographRef]) -> list[Outcome]:

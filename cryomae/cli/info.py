@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cryomae.io import Header
+
+_HEADINGS = ("micrograph", "format", "width × height", "stored as", "pixel size", "notes")
 
 
 def info(
@@ -31,10 +36,7 @@ def info(
     from cryomae.io import find_micrographs, read_header
 
     refs, problems = find_micrographs(files)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("micrograph", overflow="fold")
-    for heading in ("format", "width × height", "stored as", "pixel size", "notes"):
-        table.add_column(heading)
+    rows = []
     for ref in refs:
         try:
             header = read_header(ref.path)
@@ -43,19 +45,34 @@ def info(
             continue
         if header.problem is not None:
             problems.append(header.problem)
-        if ref.pixel_size is not None:
-            size = f"{ref.pixel_size:.4g} Å (STAR file)"
-        elif header.pixel_size is not None:
-            size = f"{header.pixel_size:.4g} Å (header)"
-        else:
-            size = "unknown: pass --pixel-size"
-        notes = [*header.notes]
-        if header.pixel_size_problem and ref.pixel_size is None:
-            notes.append(header.pixel_size_problem)
-        cells = [ref.name, header.format, f"{header.shape[1]} × {header.shape[0]}", header.mode]
-        table.add_row(*(escape(text) for text in [*cells, size, "; ".join(notes)]))
-    if table.row_count:
-        Console(highlight=False).print(table)
+        rows.append((ref.name, *_facts(header, ref.pixel_size)))
+    console = Console(highlight=False)
+    if len(rows) == 1:
+        table = Table.grid(padding=(0, 2))
+        for heading, cell in zip(_HEADINGS, rows[0], strict=True):
+            table.add_row(f"[bold]{heading}[/]", escape(cell))
+        console.print(table)
+    elif rows:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in _HEADINGS:
+            table.add_column(heading, overflow="fold")
+        for name, *facts in rows:
+            table.add_row(*(escape(text) for text in (name.rsplit("/", 1)[-1], *facts)))
+        console.print(table)
     for problem in problems:
         typer.secho(f"error: {problem}", fg="red", err=True)
     raise typer.Exit(1 if problems else 0)
+
+
+def _facts(header: Header, listed: float | None) -> tuple[str, ...]:
+    """Cells of one micrograph; ``listed`` is the pixel size that the STAR file gives."""
+    notes = list(header.notes)
+    if listed is not None:
+        size = f"{listed:.4g} Å (STAR file)"
+    elif header.pixel_size is not None:
+        size = f"{header.pixel_size:.4g} Å (header)"
+    else:
+        size = "pass --pixel-size"
+        notes.append(header.pixel_size_problem)
+    width_height = f"{header.shape[1]} × {header.shape[0]}"
+    return header.format, width_height, header.mode, size, "; ".join(notes)

@@ -71,7 +71,8 @@ class _BarDisplay:
         elif step.done:
             self._scored += 1
         minutes = (time.monotonic() - self._begin) / 60
-        rate = f"{self._scored / minutes:.0f}/min" if self._scored and minutes > 0 else ""
+        speed = self._scored / minutes if minutes > 0 else 0
+        rate = f"{speed:.{0 if speed >= 10 else 1}f}/min" if speed else ""
         finished = step.done == step.total
         self._bar.update(
             self._task,
@@ -79,7 +80,7 @@ class _BarDisplay:
             completed=step.done,
             description="Writing picks and pictures" if finished else "Picking",
             rate=rate,
-            picks=f"≈ {step.picks:,} picks" if step.done else "",
+            picks=f"≈ {step.picks:,} picks" if step.picks else "",
         )
 
 

@@ -111,16 +111,17 @@ def draw_preview(
 
     figure, axes, bar = _canvas(height, width)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=box, interpolation="bilinear")
-    shade = np.zeros((*alpha.shape, 4), dtype=np.float32)
-    shade[..., :3] = (0.85, 0.25, 0.15)
-    shade[..., 3] = 0.33 * (alpha < 128)
-    axes.imshow(shade, extent=box, interpolation="nearest")
+    masked = alpha < 128
+    if masked.any():
+        shade = np.zeros((*alpha.shape, 4), dtype=np.uint8)
+        shade[masked] = (217, 64, 38, 84)
+        axes.imshow(shade, extent=box, interpolation="nearest")
     circles = _circles(axes, picks, diameter / pixel_size, threshold)
     axes.set_xlim(box[0], box[1])
     axes.set_ylim(box[2], box[3])
     _scale_bar(axes, box, pixel_size)
     figure.colorbar(circles, cax=bar).set_label("score", labelpad=2)
-    _titles(figure, axes, name, len(picks), diameter, threshold, masked=bool((alpha < 128).any()))
+    _titles(figure, axes, name, len(picks), diameter, threshold, masked=bool(masked.any()))
     with atomic_path(path) as temporary:
         figure.savefig(
             temporary,
@@ -129,6 +130,7 @@ def draw_preview(
             metadata={_KEY: key},
             pil_kwargs={"compress_level": _COMPRESSION},
         )
+    figure.clear()  # figures hold themselves: without this their pixels stay until a late clean-up
     return True
 
 
