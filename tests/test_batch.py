@@ -195,6 +195,17 @@ def test_half_written_candidates_are_scored_again(go, work, tmp_path, refs):
     assert work.scored[3:] == [refs[2].name]
 
 
+def test_damaged_files_of_an_earlier_run_do_no_harm(go, work, tmp_path, refs):
+    go(preview=True)
+    (tmp_path / "out/candidates/mics/a_cryomae.star").write_bytes(b"")
+    (tmp_path / "out/previews/.thumbs/mics/b.png").write_bytes(b"")
+    (tmp_path / "out/previews/mics/c.png").write_bytes(b"")
+    result = go(preview=True)
+    assert [o.status for o in result.outcomes] == ["picked", "kept", "kept"]
+    assert [o.preview_file is None for o in result.outcomes] == [False, True, False]
+    assert (tmp_path / "out/previews/mics/c.png").stat().st_size > 0
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cryomae import __version__
-from cryomae.batch.job import Job
+from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.log import logger
 from cryomae.batch.record import Record, resolved_distance, write_config
 from cryomae.batch.result import Outcome, RunResult
@@ -45,10 +45,10 @@ def finish(job: Job, result: RunResult, started: float) -> None:
     result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
     write_summary_csv(layout.table, result.outcomes)
     without = sum(o.preview_file is None for o in result.done)
-    if job.preview and without and len(result.done) <= 200:
+    if job.preview and without and len(result.done) <= PREVIEW_LIMIT:
         result.notes.append(
-            f"{without} micrographs have no preview: they were scored earlier with --no-preview "
-            "(--overwrite draws them)."
+            f"{without} of {len(result.done)} micrographs have no preview, as is so after an earlier "
+            "run with --no-preview; --overwrite draws them."
         )
     save_config(job, started, result)
     write_summary(layout.html, _page(job, result, histogram))
@@ -128,21 +128,25 @@ def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None
     if not job.preview or record is None or not thumbnail.is_file():
         return
     path = job.layout.preview(outcome.name)
-    draw_preview(
-        path,
-        thumbnail,
-        picks,
-        name=outcome.name,
-        diameter=job.settings.diameter,
-        pixel_size=record.pixel_size,
-        extent=(
-            record.working_shape[0] * record.spacing[0],
-            record.working_shape[1] * record.spacing[1],
-        ),
-        spacing=record.spacing,
-        threshold=threshold,
-    )
-    outcome.preview_file = path
+    try:
+        draw_preview(
+            path,
+            thumbnail,
+            picks,
+            name=outcome.name,
+            diameter=job.settings.diameter,
+            pixel_size=record.pixel_size,
+            extent=(
+                record.working_shape[0] * record.spacing[0],
+                record.working_shape[1] * record.spacing[1],
+            ),
+            spacing=record.spacing,
+            threshold=threshold,
+        )
+    except OSError as error:  # a damaged thumbnail; the picks matter more
+        logger.warning("%s has no preview: %s", outcome.name, error)
+    else:
+        outcome.preview_file = path
 
 
 def _pixel_sizes(result: RunResult) -> list[dict[str, Any]]:

@@ -8,6 +8,9 @@ from cryomae.batch.layout import Layout
 from cryomae.batch.record import Fingerprint
 from cryomae.settings import PickSettings
 
+PREVIEW_LIMIT = 200
+"""Most micrographs that get a preview; of more, as many are taken evenly spread."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -11,19 +11,16 @@ import numpy as np
 
 from cryomae.batch.engine import DetectorLike, Engine, default_engine
 from cryomae.batch.finish import finish, save_config
-from cryomae.batch.job import Job
+from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.layout import Layout
 from cryomae.batch.log import log_to, logger
 from cryomae.batch.record import Fingerprint, Record, micrograph_key, read_config
 from cryomae.batch.result import Outcome, Progress, RunResult
-from cryomae.errors import CryomaeError
+from cryomae.errors import CryomaeError, FormatError
 from cryomae.formats import star
 from cryomae.micrograph import MicrographRef
 from cryomae.report.preview import save_thumbnail
 from cryomae.settings import PickSettings
-
-PREVIEW_LIMIT = 200
-"""Most micrographs that get a preview; of more, as many are taken evenly spread."""
 
 
 def run_pick(
@@ -173,8 +170,14 @@ def _score_all(
 def _score_one(job: Job, ref: MicrographRef, preview: bool) -> tuple[Outcome, np.ndarray]:
     record = None if job.overwrite else _earlier(job, ref)
     if record is not None:
-        scores = star.read_picks(job.layout.candidates(ref.name)).score
-        return _outcome(ref, "kept", record, len(scores)), scores
+        try:
+            scores = star.read_picks(job.layout.candidates(ref.name)).score
+        except FormatError as error:
+            logger.warning(
+                "%s is scored again, because its candidates are damaged: %s", ref.name, error
+            )
+        else:
+            return _outcome(ref, "kept", record, len(scores)), scores
     nothing = np.zeros(0)
     key = micrograph_key(job.fingerprint, ref)
     begin = time.perf_counter()

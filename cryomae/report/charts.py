@@ -81,7 +81,7 @@ def counts_chart(counts: Sequence[int]) -> Markup:
             ha="right",
             color="0.25",
         )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return _svg(figure)
 
 
