@@ -44,10 +44,11 @@ def finish(job: Job, result: RunResult, started: float) -> None:
     star.write_together(layout.together, _final_picks(job, result, histogram))
     result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
     write_summary_csv(layout.table, result.outcomes)
+    total = len(result.done)
     without = sum(o.preview_file is None for o in result.done)
-    if job.preview and without and len(result.done) <= PREVIEW_LIMIT:
+    if job.preview and without and total <= PREVIEW_LIMIT:
         result.notes.append(
-            f"{without} of {len(result.done)} micrographs have no preview, as is so after an earlier "
+            f"{without} of {total} micrographs have no preview, as is so after an earlier "
             "run with --no-preview; --overwrite draws them."
         )
     save_config(job, started, result)

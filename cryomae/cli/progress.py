@@ -86,7 +86,7 @@ class _BarDisplay:
 
 def _print_line(step: Step) -> None:
     if not step.done:
-        typer.echo(f"picking {step.total} micrographs", err=True)
+        typer.echo(f"picking {step.total} micrograph{'s' if step.total != 1 else ''}", err=True)
         return
     what = {
         "failed": f"failed: {step.cause}",
