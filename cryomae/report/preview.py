@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _SIDE = 1000  # pixels of the picture's longer side
 _DPI = 100
 _COMPRESSION = 2  # noise hardly compresses: a higher level only costs time
 _KEY = "cryomae"
+_COLOURS = ListedColormap(colormaps["plasma"](np.linspace(0.22, 1, 256)))  # no blue on black
 _NANOMETRES = (5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -166,7 +168,7 @@ def _circles(axes: Axes, picks: Picks, diameter: float, threshold: float) -> Ell
         offset_transform=axes.transData,
         facecolors="none",
         linewidths=1.4,
-        cmap=colormaps["plasma"],
+        cmap=_COLOURS,
     )
     circles.set_array(picks.score)
     circles.set_clim(min(threshold, 0.95), 1.0)
