@@ -1,6 +1,7 @@
 """Fixtures that every part of the tests may use."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,13 @@ def data_dir() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def need_relion() -> None:
+    """Without RELION's programs, skip at home and fail in CI."""
+    if shutil.which("relion_preprocess") is None or shutil.which("relion_image_handler") is None:
+        reason = "RELION is not installed: run `make system-deps`"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)

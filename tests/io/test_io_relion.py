@@ -1,6 +1,5 @@
 """RELION reads the same pixels."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,11 +9,7 @@ import pytest
 from io_helpers import mrc_bytes, read
 from numpy.typing import NDArray
 
-HANDLER = shutil.which("relion_image_handler")
-pytestmark = [
-    pytest.mark.relion,
-    pytest.mark.skipif(HANDLER is None, reason="RELION is not installed (make system-deps)"),
-]
+pytestmark = [pytest.mark.relion, pytest.mark.usefixtures("need_relion")]
 
 PIXELS = np.random.default_rng(0).integers(0, 16, (66, 80), dtype=np.uint8)
 
@@ -31,7 +26,15 @@ PIXELS = np.random.default_rng(0).integers(0, 16, (66, 80), dtype=np.uint8)
 def test_relion_agrees(tmp_path: Path, mode: int, data: NDArray, order: str) -> None:
     path, out = tmp_path / "in.mrc", tmp_path / "out.mrc"
     path.write_bytes(mrc_bytes(data.tobytes(), 80, 66, mode, order=order))
-    command = [str(HANDLER), "--i", str(path), "--o", str(out), "--multiply_constant", "1"]
+    command = [
+        "relion_image_handler",
+        "--i",
+        str(path),
+        "--o",
+        str(out),
+        "--multiply_constant",
+        "1",
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     with mrcfile.open(out, permissive=True) as mrc:
         np.testing.assert_array_equal(read(path).pixels, np.squeeze(mrc.data))
