@@ -16,10 +16,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from cryomae.evaluate.matching import match_picks
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from cryomae.evaluate.matching import match_picks, precision_recall
 from cryomae.model import Calibration, ModelCard, save_model
 from cryomae.model.detector import STRIDE, ParticleDetector
 from cryomae.model.mae import EncoderConfig
@@ -91,14 +91,6 @@ def reliability(p: NDArray, hit: NDArray, bins: int = 10) -> tuple[NDArray, NDAr
     return mean, true, float((share * np.abs(mean - true)).sum())
 
 
-def average_precision(score: NDArray, hit: NDArray, truth: int) -> float:
-    """Area under the precision-recall curve, by the step rule."""
-    order = np.argsort(-score, kind="stable")
-    h = hit[order].astype(float)
-    precision = np.cumsum(h) / np.arange(1, len(h) + 1)
-    return float((precision * h).sum() / max(truth, 1))
-
-
 def f1_at(p: NDArray, hit: NDArray, truth: int, threshold: float) -> float:
     """F1 of the peaks at or above a threshold."""
     chosen = p >= threshold
@@ -143,22 +135,21 @@ def main() -> None:
     lines = {"platt": scale.model_dump(), "ece": round(ece, 4)}
     for low, high in ((0.05, 0.15), (0.15, 0.5), (0.5, 2.01)):
         part = [f for f in check if low <= f["snr"] < high and f["truth"] >= 5]
-        ap = [average_precision(f["logit"], f["hit"], f["truth"]) for f in part]
-        rows = {"automatic": [], "0.5": [], "best": []}
+        curves = [precision_recall(f["logit"], f["hit"], f["truth"]) for f in part]
+        rows = {
+            "ap": [curve.average_precision for curve in curves],
+            "f1 automatic": [],
+            "f1 at 0.5": [],
+            "f1 best": [curve.best_f1 for curve in curves],
+        }
         for f in part:
             q = probability(f["logit"])
-            candidates = q[q >= CANDIDATE_FLOOR]
-            rows["automatic"].append(
-                f1_at(q, f["hit"], f["truth"], choose_threshold([candidates]).value)
-            )
-            rows["0.5"].append(f1_at(q, f["hit"], f["truth"], 0.5))
-            rows["best"].append(
-                max(f1_at(q, f["hit"], f["truth"], t) for t in np.linspace(0.05, 0.95, 19))
-            )
+            automatic = choose_threshold([q[q >= CANDIDATE_FLOOR]]).value
+            rows["f1 automatic"].append(f1_at(q, f["hit"], f["truth"], automatic))
+            rows["f1 at 0.5"].append(f1_at(q, f["hit"], f["truth"], 0.5))
         lines[f"snr {low}-{high}"] = {
             "fields": len(part),
-            "ap": round(float(np.mean(ap)), 3),
-            **{f"f1 {k}": round(float(np.mean(v)), 3) for k, v in rows.items()},
+            **{k: round(float(np.mean(v)), 3) for k, v in rows.items()},
         }
     print(json.dumps(lines, indent=1))
     (options.output / "calibration.json").write_text(json.dumps(lines, indent=1))
