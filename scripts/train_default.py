@@ -71,12 +71,12 @@ def panel(path: Path, rows: list[list[Tensor]], titles: list[str]) -> None:
     plt.close(figure)
 
 
-def batches(window: int, batch: int, seed: int, per_field: int):
+def batches(window: int, seed: int, p: dict, max_blur: float):
     """Endless batches from one simulating worker."""
-    stream = PatchStream(window, STRIDE, seed, per_field)
+    stream = PatchStream(window, STRIDE, seed, p["per_field"], max_blur)
     return iter(
         torch.utils.data.DataLoader(
-            stream, batch_size=batch, num_workers=1, prefetch_factor=4, worker_init_fn=_calm
+            stream, batch_size=p["batch"], num_workers=1, prefetch_factor=4, worker_init_fn=_calm
         )
     )
 
@@ -97,7 +97,7 @@ def pretrain(cfg: dict, config: EncoderConfig, out: Path) -> MaskedAutoencoder:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first, spent = state["step"], state["seconds"]
-    data = batches(config.window, p["batch"], cfg["seed"] * 1000 + first, p["per_field"])
+    data = batches(config.window, cfg["seed"] * 1000 + first, p, p["max_blur"])
     start, mean = time.time() - spent, None
     for step in range(first, p["steps"]):
         batch = next(data)
@@ -153,9 +153,12 @@ def finetune(cfg: dict, config: EncoderConfig, encoder: dict | None, out: Path) 
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         first, spent = state["step"], state["seconds"]
-    data = batches(config.window, p["batch"], cfg["seed"] * 1000 + 500 + first, p["per_field"])
+    data = None
     start, mean = time.time() - spent, None
     for step in range(first, p["steps"]):
+        if data is None or step == p["hard_from"]:
+            blur = p["max_blur"] if step < p["hard_from"] else p["hard_max_blur"]
+            data = batches(config.window, cfg["seed"] * 1000 + 500 + step, p, blur)
         batch = next(data)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step / p["steps"], p["lr"])

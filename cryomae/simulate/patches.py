@@ -224,7 +224,7 @@ def _transfer(size: int, pixel_size: float, rng: np.random.Generator) -> NDArray
     return (-ctf * np.exp(-rng.uniform(20, 300) * f2 / 4)).astype(np.float32)
 
 
-def simulate_field(size: int, rng: np.random.Generator) -> Field:
+def simulate_field(size: int, rng: np.random.Generator, max_blur: float = 4.0) -> Field:
     """Simulate one field.
 
     Parameters
@@ -232,6 +232,10 @@ def simulate_field(size: int, rng: np.random.Generator) -> Field:
     size : int
         Side in working pixels; 160 at least.
     rng : Generator
+    max_blur : float
+        A third of the fields is blurred, as micrographs are that were denoised,
+        low-passed or enlarged: by a Gaussian of at most this standard deviation, in
+        working pixels.
 
     Returns
     -------
@@ -282,7 +286,7 @@ def simulate_field(size: int, rng: np.random.Generator) -> Field:
     image = clean + sigma * noise * np.maximum(thickness, 0.3) + slow
 
     if rng.random() < 0.35:  # denoised upstream, or enlarged from a coarser file
-        blur = rng.uniform(0.5, 2.2)
+        blur = rng.uniform(0.5, max_blur)
         image, clean = ndimage.gaussian_filter(image, blur), ndimage.gaussian_filter(clean, blur)
     valid = np.ones((size, size), bool)
     if rng.random() < 0.12:
@@ -333,8 +337,11 @@ class PatchStream(torch.utils.data.IterableDataset[dict[str, torch.Tensor]]):
         (1, window / stride, window / stride).
     """
 
-    def __init__(self, window: int, stride: int, seed: int, per_field: int = 4) -> None:
-        self.window, self.stride, self.seed, self.per_field = window, stride, seed, per_field
+    def __init__(
+        self, window: int, stride: int, seed: int, per_field: int = 4, max_blur: float = 4.0
+    ) -> None:
+        self.window, self.stride, self.seed = window, stride, seed
+        self.per_field, self.max_blur = per_field, max_blur
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Iterate; each loader worker draws its own numbers."""
@@ -345,7 +352,7 @@ class PatchStream(torch.utils.data.IterableDataset[dict[str, torch.Tensor]]):
 
     def _windows(self, rng: np.random.Generator) -> Iterator[dict[str, torch.Tensor]]:
         size = 2 * self.window + self.window // 2
-        field = simulate_field(size, rng)
+        field = simulate_field(size, rng, self.max_blur)
         target = target_map(field, self.stride, sigma=0.12 * D)
         weight = (field.valid & ~field.ignore)[:: self.stride, :: self.stride].astype(np.float32)
         for _ in range(self.per_field):
