@@ -132,8 +132,8 @@ def main() -> None:
     p, hit = probability(pool(check, "logit")), pool(check, "hit")
     shown = p >= CANDIDATE_FLOOR
     mean, true, ece = reliability(p[shown], hit[shown])
-    lines = {"platt": scale.model_dump(), "ece": round(ece, 4)}
-    for low, high in ((0.05, 0.15), (0.15, 0.5), (0.5, 2.01)):
+    by_snr = {}
+    for low, high in ((0.05, 0.15), (0.15, 0.5), (0.5, 2.0)):
         part = [f for f in check if low <= f["snr"] < high and f["truth"] >= 5]
         curves = [precision_recall(f["logit"], f["hit"], f["truth"]) for f in part]
         rows = {
@@ -147,12 +147,13 @@ def main() -> None:
             automatic = choose_threshold([q[q >= CANDIDATE_FLOOR]]).value
             rows["f1 automatic"].append(f1_at(q, f["hit"], f["truth"], automatic))
             rows["f1 at 0.5"].append(f1_at(q, f["hit"], f["truth"], 0.5))
-        lines[f"snr {low}-{high}"] = {
+        by_snr[f"SNR {low} to {high}"] = {
             "fields": len(part),
             **{k: round(float(np.mean(v)), 3) for k, v in rows.items()},
         }
-    print(json.dumps(lines, indent=1))
-    (options.output / "calibration.json").write_text(json.dumps(lines, indent=1))
+    figures = {"platt": scale.model_dump(), "ece": round(ece, 4), **by_snr}
+    print(json.dumps(figures, indent=1))
+    (options.output / "calibration.json").write_text(json.dumps(figures, indent=1))
 
     figure, axis = plt.subplots(figsize=(4.5, 4.2))
     axis.plot([0, 1], [0, 1], color="0.7")
@@ -179,8 +180,13 @@ def main() -> None:
                 "data": "Simulated fields of procedural particles only; no real micrograph "
                 "and no known structure.",
                 "measured": {
-                    "date": date.today().isoformat(),
-                    **{k: json.dumps(v) for k, v in lines.items()},
+                    "on": f"{len(check)} simulated fields kept apart, {date.today().isoformat()}",
+                    "calibration error": f"{ece:.3f}",
+                    **{
+                        name: f"AP {row['ap']}, F1 {row['f1 automatic']} at the automatic "
+                        f"threshold ({row['f1 best']} at the best)"
+                        for name, row in by_snr.items()
+                    },
                 },
             },
         )
