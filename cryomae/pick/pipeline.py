@@ -18,7 +18,7 @@ from cryomae.picks import Picks
 from cryomae.prepare import WORKING_DIAMETER, prepare
 from cryomae.settings import PickSettings
 
-CANDIDATE_FLOOR = 0.05
+CANDIDATE_FLOOR = 0.02
 """Candidates below this score are not kept: nobody would pick them."""
 
 

@@ -1,4 +1,4 @@
-"""The automatic threshold: the score at which the expected F1 of a data set is highest."""
+"""The automatic threshold: where the scores of a data set part into background and particles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FALLBACK = 0.5
+"""Threshold of a data set with too few candidates to tell: a score is a probability."""
+
+FEWEST = 20
+"""Candidates below which `FALLBACK` is used."""
+
+_BINS = 512
+_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -28,35 +35,64 @@ class Threshold:
 def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
     """Choose one threshold for a whole data set from the scores alone, without labels.
 
-    Scores are probabilities, so the number of true particles among the best k
-    candidates is expected to be the sum of their scores, S(k), out of S(n) in all. The
-    expected F1 is about 2 S(k) / (k + S(n)), and the k at which it is highest sets the
-    threshold. The rule is that of Lipton, Elkan and Naryanaswamy, *Optimal
-    Thresholding of Classifiers to Maximize F1 Measure*, 2014: the best threshold is
-    half of the best F1.
+    The logits of all candidates are described by two Gaussians of equal width, fitted
+    by expectation maximisation; the threshold is the score at which both are equally
+    likely (the minimum-error threshold of Kittler and Illingworth, *Pattern
+    Recognition* 19, 1986). It follows data sets whose scores are low or high as a
+    whole, which a fixed 0.5 does not. Chosen among fixed thresholds, Otsu's, the
+    expected-F1 optimum and mixtures of unequal width on simulated fields, some of them
+    blurred more than in training and some with atomic models (see the README).
 
     Parameters
     ----------
     scores : sequence of ndarray
-        Candidate scores of each micrograph.
+        Candidate scores of each micrograph, 0 to 1.
 
     Returns
     -------
     Threshold
     """
-    every = np.sort(
-        np.concatenate([np.asarray(s, dtype=np.float64) for s in scores] or [np.zeros(0)])
-    )
-    every = every[::-1][: np.count_nonzero(every)]
-    if not len(every):
-        return Threshold(FALLBACK, "No candidate was found, so the threshold stays at 0.5.")
-    found = np.cumsum(every)
-    f1 = 2 * found / (np.arange(1, len(every) + 1) + found[-1])
-    best = int(np.argmax(f1))
-    value = float(every[best])
+    every = np.concatenate([np.asarray(s, dtype=np.float64) for s in scores] or [np.zeros(0)])
+    if len(every) < FEWEST:
+        return Threshold(
+            FALLBACK, f"Stays at {FALLBACK}, because there are only {len(every)} candidates."
+        )
+    p = np.clip(every, 1e-4, 1 - 1e-4)
+    logits = np.log(p / (1 - p))
+    if np.ptp(logits) < 1e-6:
+        return Threshold(FALLBACK, f"Stays at {FALLBACK}, because all candidates score alike.")
+    low, high, between = _two_gaussians(logits)
+    value, background, particles = (float(1 / (1 + np.exp(-x))) for x in (between, low, high))
     return Threshold(
         value,
-        f"Chosen automatically at {value:.2f}, where the scores of all {len(every):,} candidates "
-        f"promise the best balance of missed and false particles (expected precision "
-        f"{found[best] / (best + 1):.2f}, recall {found[best] / found[-1]:.2f}).",
+        f"Chosen automatically, where the scores of all {len(every):,} candidates part into "
+        f"background (around {background:.2f}) and particles (around {particles:.2f}).",
     )
+
+
+def _two_gaussians(x: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Lower and upper mean of two Gaussians of equal width, and where they are equally likely.
+
+    Works on a histogram, so that ten million candidates cost no more than ten thousand.
+    """
+    count, edges = np.histogram(x, bins=_BINS)
+    centre = (edges[1:] + edges[:-1]) / 2
+    total = count.sum()
+    mean = np.quantile(x, [0.25, 0.9])
+    share = np.array([0.6, 0.4])
+    # No narrower than the histogram can tell, or one value repeated would become a spike.
+    narrowest = 0.1 + (edges[1] - edges[0])
+    width = float(x.std()) / 2 + narrowest
+    for _ in range(_ROUNDS):
+        distance = (centre[:, None] - mean) / width
+        weight = share * np.exp(-0.5 * distance**2) + 1e-300
+        weight *= (count / weight.sum(axis=1))[:, None]
+        each = weight.sum(axis=0) + 1e-9
+        mean = (weight * centre[:, None]).sum(axis=0) / each
+        share = each / each.sum()
+        spread = (weight * (centre[:, None] - mean) ** 2).sum() / total
+        width = float(np.sqrt(spread)) + narrowest
+    low, high = np.sort(mean)
+    share = share[np.argsort(mean)]
+    between = (low + high) / 2 + width**2 * np.log(share[0] / share[1]) / max(high - low, 1e-6)
+    return float(low), float(high), float(np.clip(between, low, high))
