@@ -14,6 +14,7 @@ FEWEST = 20
 
 _BINS = 512
 _ROUNDS = 200
+_STARTS = ((0.05, 0.5), (0.25, 0.9), (0.5, 0.97))  # quantiles; the likeliest fit is taken
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,38 @@ def _two_gaussians(x: NDArray[np.float64]) -> tuple[float, float, float]:
     """
     count, edges = np.histogram(x, bins=_BINS)
     centre = (edges[1:] + edges[:-1]) / 2
-    total = count.sum()
-    mean = np.quantile(x, [0.25, 0.9])
-    share = np.array([0.6, 0.4])
     # No narrower than the histogram can tell, or one value repeated would become a spike.
-    narrowest = 0.1 + (edges[1] - edges[0])
-    width = float(x.std()) / 2 + narrowest
-    for _ in range(_ROUNDS):
-        distance = (centre[:, None] - mean) / width
-        weight = share * np.exp(-0.5 * distance**2) + 1e-300
-        weight *= (count / weight.sum(axis=1))[:, None]
-        each = weight.sum(axis=0) + 1e-9
-        mean = (weight * centre[:, None]).sum(axis=0) / each
-        share = each / each.sum()
-        spread = (weight * (centre[:, None] - mean) ** 2).sum() / total
-        width = float(np.sqrt(spread)) + narrowest
-    low, high = np.sort(mean)
-    share = share[np.argsort(mean)]
+    narrowest = 0.1 + float(edges[1] - edges[0])
+    fits = [
+        _expectation_maximisation(centre, count, np.quantile(x, start), narrowest)
+        for start in _STARTS
+    ]
+    _, mean, share, width = max(fits, key=lambda fit: fit[0])
+    order = np.argsort(mean)
+    (low, high), share = mean[order], share[order]
     between = (low + high) / 2 + width**2 * np.log(share[0] / share[1]) / max(high - low, 1e-6)
     return float(low), float(high), float(np.clip(between, low, high))
+
+
+def _expectation_maximisation(
+    centre: NDArray[np.float64],
+    count: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    narrowest: float,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64], float]:
+    """Log-likelihood, means, shares and common width of two Gaussians fitted to a histogram."""
+    total = count.sum()
+    share = np.array([0.6, 0.4])
+    spread = np.average((centre - np.average(centre, weights=count)) ** 2, weights=count)
+    width = float(np.sqrt(spread)) / 2 + narrowest
+    likelihood = -np.inf
+    for _ in range(_ROUNDS):
+        squared = (centre[:, None] - mean) ** 2
+        density = share * np.exp(-0.5 * squared / width**2) / width + 1e-300
+        likelihood = float(count @ np.log(density.sum(axis=1)))
+        weight = density * (count / density.sum(axis=1))[:, None]
+        each = weight.sum(axis=0) + 1e-9
+        mean, share = (weight * centre[:, None]).sum(axis=0) / each, each / each.sum()
+        spread = (weight * (centre[:, None] - mean) ** 2).sum() / total
+        width = float(np.sqrt(spread)) + narrowest
+    return likelihood, mean, share, width

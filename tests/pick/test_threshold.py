@@ -20,7 +20,7 @@ def mixture(low, high, share, count=20_000, seed=0):
 
 
 @pytest.mark.parametrize("shift", [-1.5, 0.0, 1.0])
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.8])
 def test_threshold_follows_the_scores(shift, share):
     """Scores that are too low or too high as a whole cost next to nothing."""
     p, true = mixture(-2.5 + shift, 1.0 + shift, share)
