@@ -12,6 +12,9 @@ FALLBACK = 0.5
 FEWEST = 20
 """Candidates below which `FALLBACK` is used."""
 
+CREDIBLE = 0.3
+"""Mean score below which a group of candidates is not taken for particles."""
+
 _BINS = 512
 _ROUNDS = 200
 _STARTS = ((0.05, 0.5), (0.25, 0.9), (0.5, 0.97))  # quantiles; the likeliest fit is taken
@@ -39,10 +42,12 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
     The logits of all candidates are described by two Gaussians of equal width, fitted
     by expectation maximisation; the threshold is the score at which both are equally
     likely (the minimum-error threshold of Kittler and Illingworth, *Pattern
-    Recognition* 19, 1986). It follows data sets whose scores are low or high as a
-    whole, which a fixed 0.5 does not. Chosen among fixed thresholds, Otsu's, the
-    expected-F1 optimum and mixtures of unequal width on simulated fields, some of them
-    blurred more than in training and some with atomic models (see the README).
+    Recognition* 19, 1986). Where the better of them has a mean score below
+    `CREDIBLE`, as in empty micrographs, the threshold stays at `FALLBACK`. It follows
+    data sets whose scores are low or high as a whole, which a fixed 0.5 does not.
+    Chosen among fixed thresholds, Otsu's, the expected-F1 optimum and mixtures of
+    unequal width on simulated fields, some of them blurred more than in training and
+    some with atomic models.
 
     Parameters
     ----------
@@ -64,6 +69,12 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
         return Threshold(FALLBACK, f"Stays at {FALLBACK}, because all candidates score alike.")
     low, high, between = _two_gaussians(logits)
     value, background, particles = (float(1 / (1 + np.exp(-x))) for x in (between, low, high))
+    if particles < CREDIBLE:
+        return Threshold(
+            FALLBACK,
+            f"Stays at {FALLBACK}, because no group of the {len(every):,} candidates stands out "
+            "as particles. Is there anything to pick?",
+        )
     return Threshold(
         value,
         f"Chosen automatically, where the scores of all {len(every):,} candidates part into "

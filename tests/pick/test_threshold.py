@@ -32,6 +32,14 @@ def test_threshold_follows_the_scores(shift, share):
     assert f1(choose_threshold([p[:9000], p[9000:]]).value) > best - 0.01
 
 
+def test_background_alone_is_not_parted():
+    """An empty data set must not be split into two halves of noise."""
+    p = probability(np.random.default_rng(0).exponential(0.6, 5000) - 3.9)
+    chosen = choose_threshold([p])
+    assert chosen.value == 0.5
+    assert "Is there anything to pick?" in chosen.explanation
+
+
 def test_explanation_names_both_groups():
     p, _ = mixture(-2.5, 1.5, 0.3)
     chosen = choose_threshold([p])
