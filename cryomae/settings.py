@@ -31,3 +31,8 @@ class PickSettings(BaseModel):
     model: str = Field(
         default="default", description="Name of a shipped model or path of a model file."
     )
+
+    @property
+    def least_distance(self) -> float:
+        """Least distance between two picks in Å, with its default filled in."""
+        return self.diameter / 2 if self.min_distance is None else self.min_distance

@@ -41,6 +41,16 @@ def learning_rate(progress: float, peak: float) -> float:
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95)))
 
 
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    """One step of the optimiser at a learning rate, gradients clipped to norm 1."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
 def save(path: Path, **state: object) -> None:
     """Write a checkpoint so that it is never half there."""
     part = path.with_suffix(".part")
@@ -101,17 +111,12 @@ def pretrain(cfg: dict, config: EncoderConfig, out: Path) -> MaskedAutoencoder:
     start, mean = time.time() - spent, None
     for step in range(first, p["steps"]):
         batch = next(data)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step / p["steps"], p["lr"])
         keep = random_keep(len(batch["image"]), config.grid**2, p["mask"], None)
         hidden = hidden_pixels(keep, config)
         with torch.autocast("cpu", torch.bfloat16):
             output = model(batch["image"], keep)
         loss = reconstruction_loss(output, batch["clean"], hidden)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        update(model, optimizer, loss, learning_rate(step / p["steps"], p["lr"]))
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
         if step % 20 == 0:
             print(f"pretrain {step} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
@@ -160,15 +165,10 @@ def finetune(cfg: dict, config: EncoderConfig, encoder: dict | None, out: Path) 
             blur = p["max_blur"] if step < p["hard_from"] else p["hard_max_blur"]
             data = batches(config.window, cfg["seed"] * 1000 + 500 + step, p, blur)
         batch = next(data)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step / p["steps"], p["lr"])
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(batch["image"])
         loss = particle_loss(logits, batch["target"], batch["weight"])
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        update(model, optimizer, loss, learning_rate(step / p["steps"], p["lr"]))
         average.update_parameters(model)
         mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
         if step % 20 == 0:

@@ -12,7 +12,7 @@ import numpy as np
 from cryomae import __version__
 from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.log import logger
-from cryomae.batch.record import Record, resolved_distance, write_config
+from cryomae.batch.record import Record, write_config
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.batch.tables import (
     project_path,
@@ -74,7 +74,7 @@ def finish(job: Job, result: RunResult, started: float) -> None:
 def save_config(job: Job, started: float, result: RunResult | None = None) -> None:
     """Write how the picks are made, at the start of a run and again at its end."""
     settings = job.settings.model_dump()
-    settings["min_distance"] = resolved_distance(job.settings)
+    settings["min_distance"] = job.settings.least_distance
     when = datetime.datetime.fromtimestamp(started).astimezone().isoformat(timespec="seconds")
     content: dict[str, Any] = {
         "cryomae": __version__,
@@ -164,7 +164,7 @@ def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
         result=result,
         histogram=histogram,
         settings=job.settings,
-        min_distance=resolved_distance(job.settings),
+        min_distance=job.settings.least_distance,
         model=job.detector.name,
         model_sha256=job.detector.sha256,
         device=str(job.detector.device),

@@ -53,8 +53,7 @@ class Fingerprint:
         cls, detector: DetectorLike, settings: PickSettings, pixel_size: float | None
     ) -> Fingerprint:
         """Fingerprint of a run."""
-        distance = resolved_distance(settings)
-        return cls(detector.sha256, settings.diameter, distance, pixel_size)
+        return cls(detector.sha256, settings.diameter, settings.least_distance, pixel_size)
 
     @property
     def digest(self) -> str:
@@ -83,11 +82,6 @@ class Fingerprint:
                 "repeat those settings, choose another --output, or pass --overwrite to pick anew",
                 config.parent,
             )
-
-
-def resolved_distance(settings: PickSettings) -> float:
-    """Least distance between two picks in Å, with its default filled in."""
-    return settings.min_distance or settings.diameter / 2
 
 
 @dataclass(frozen=True)

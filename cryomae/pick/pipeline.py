@@ -151,7 +151,7 @@ def pick(micrograph: Micrograph, detector: Detector, settings: PickSettings) -> 
     InputError
         If the least distance is more than ten diameters.
     """
-    apart = settings.min_distance or settings.diameter / 2
+    apart = settings.least_distance
     if apart > 10 * settings.diameter:
         raise InputError(
             f"a least distance of {apart:g} Å is more than ten diameters", "--min-distance is in Å"
