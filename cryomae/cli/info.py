@@ -73,6 +73,7 @@ def _facts(header: Header, listed: float | None) -> tuple[str, ...]:
         size = f"{header.pixel_size:.4g} Å (header)"
     else:
         size = "pass --pixel-size"
-        notes.append(header.pixel_size_problem)
+        if header.pixel_size_problem not in notes:
+            notes.append(header.pixel_size_problem)
     width_height = f"{header.shape[1]} × {header.shape[0]}"
     return header.format, width_height, header.mode, size, "; ".join(notes)

@@ -5,9 +5,7 @@ import torch
 
 from cryomae.errors import InputError
 
-_BYTES_PER_WINDOW = (
-    24 * 2**20
-)  # measured peak of one 128 px window in the default model, rounded up
+_BYTES_PER_WINDOW = 8 * 2**20  # a window of the default model took 4.5 MiB at most (float32, CPU)
 _MOST = {"cpu": 16, "mps": 64, "cuda": 256}
 
 
