@@ -10,8 +10,10 @@ error, average precision by signal-to-noise ratio, and the automatic threshold a
 
 import argparse
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -27,7 +29,7 @@ from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
 from cryomae.prepare import WORKING_DIAMETER as D
-from cryomae.simulate.patches import simulate_field
+from cryomae.simulate.patches import Field, simulate_field
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -46,9 +48,14 @@ def load(checkpoint: Path) -> ParticleDetector:
     return model.eval()
 
 
-def peaks_of(detector: Detector, seed: int, size: int) -> dict[str, NDArray | float]:
+def peaks_of(
+    detector: Detector,
+    seed: int,
+    size: int,
+    simulate: Callable[[int, np.random.Generator], Field] = simulate_field,
+) -> dict[str, Any]:
     """Peak logits of one held-out field, which of them are true, and how many truths there are."""
-    field = simulate_field(size, np.random.default_rng([HELD_OUT, seed]))
+    field = simulate(size, np.random.default_rng([HELD_OUT, seed]))
     logits = detector.logits(field.image)
     on_map, height = find_peaks(logits, LOWEST)
     xy = on_map * STRIDE + (STRIDE - 1) / 2

@@ -1,0 +1,108 @@
+"""Compare rules for the automatic threshold on simulated fields, without labels to choose by.
+
+Every field is taken for a data set of its own. Prints the mean F1 of each rule, and that of
+the best threshold which truth could choose, on fields as in training (other seeds) and on
+fields blurred beyond anything in training; and the picks in fields without particles.
+
+    python scripts/compare_thresholds.py --fields 60 --output runs/thresholds
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from calibrate import f1_at, peaks_of
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from cryomae.evaluate.matching import precision_recall
+from cryomae.pick import CANDIDATE_FLOOR, choose_threshold, load_detector
+from cryomae.prepare import flatten
+from cryomae.simulate.patches import Field, simulate_field
+
+FIRST_SEED = 500_000  # beyond the fields of scripts/calibrate.py
+
+
+def blurred(size: int, rng: np.random.Generator) -> Field:
+    """A field blurred by 2 to 4.5 working pixels more."""
+    field = simulate_field(size, rng)
+    smooth = ndimage.gaussian_filter(field.image, rng.uniform(2, 4.5))
+    image, _ = flatten(smooth, field.valid)
+    return dataclasses.replace(field, image=image)
+
+
+def expected_f1(p: NDArray) -> float:
+    """Score at which the F1 that the scores themselves promise is highest."""
+    q = np.sort(p)[::-1]
+    found = np.cumsum(q)
+    return float(q[np.argmax(2 * found / (np.arange(1, len(q) + 1) + found[-1]))])
+
+
+def otsu(p: NDArray) -> float:
+    """Otsu's threshold on the logits."""
+    x = np.sort(np.log(p / (1 - p)))
+    below = np.arange(1, len(x))
+    total = np.cumsum(x)
+    gap = total[:-1] / below - (total[-1] - total[:-1]) / (len(x) - below)
+    best = int(np.argmax(below * (len(x) - below) * gap**2))
+    return float(1 / (1 + np.exp(-(x[best] + x[best + 1]) / 2)))
+
+
+RULES: dict[str, Callable[[NDArray], float]] = {
+    "0.3": lambda p: 0.3,
+    "0.5": lambda p: 0.5,
+    "expected F1": expected_f1,
+    "Otsu": otsu,
+    "two Gaussians (ours)": lambda p: choose_threshold([p]).value,
+}
+
+
+def main() -> None:
+    """Simulate, pick, compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--fields", type=int, default=60, help="of each kind")
+    parser.add_argument("--size", type=int, default=640, help="side of a field, working pixels")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--output", type=Path, default=Path("runs/thresholds"))
+    options = parser.parse_args()
+    detector = load_detector(options.model)
+    result: dict[str, dict[str, float]] = {}
+    for kind, simulate in (("as in training", simulate_field), ("blurred more", blurred)):
+        f1: dict[str, list[float]] = {name: [] for name in [*RULES, "best"]}
+        empty: dict[str, list[int]] = {name: [] for name in RULES}
+        for seed in range(FIRST_SEED, FIRST_SEED + options.fields):
+            field = peaks_of(detector, seed, options.size, simulate)
+            p = detector.probability(field["logit"])
+            candidates = np.clip(p[p >= CANDIDATE_FLOOR], 1e-4, 1 - 1e-4)
+            if len(candidates) < 5:
+                continue
+            if 0 < field["truth"] < 8:
+                continue  # too few for an F1, too many for an empty field
+            for name, rule in RULES.items():
+                value = rule(candidates)
+                if field["truth"]:
+                    f1[name].append(f1_at(p, field["hit"], field["truth"], value))
+                else:
+                    empty[name].append(int((p >= value).sum()))
+            if field["truth"]:
+                curve = precision_recall(p, field["hit"], field["truth"])
+                f1["best"].append(curve.best_f1)
+        result[f"F1, {kind}, {len(f1['best'])} fields"] = {
+            name: round(float(np.mean(values)), 3) for name, values in f1.items()
+        }
+        if empty["0.5"]:
+            result[f"picks in {len(empty['0.5'])} empty fields, {kind}"] = {
+                name: round(float(np.mean(values)), 1) for name, values in empty.items()
+            }
+    print(json.dumps(result, indent=1))
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "thresholds.json").write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
