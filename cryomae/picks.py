@@ -100,7 +100,3 @@ class Picks:
         """The ``count`` picks with the highest scores, best first."""
         order = np.argsort(-self.score, kind="stable")[:count]
         return Picks(self.table.iloc[order].reset_index(drop=True))
-
-    def of(self, micrograph: str) -> Picks:
-        """Picks of one micrograph."""
-        return Picks(self.table[self.table["micrograph"] == micrograph].reset_index(drop=True))

@@ -13,6 +13,7 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -51,11 +52,22 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rat
     optimizer.step()
 
 
-def save(path: Path, **state: object) -> None:
-    """Write a checkpoint so that it is never half there."""
+def save(path: Path, step: int, seconds: float, **parts: Any) -> None:
+    """Write the state of every part so that the checkpoint is never half there."""
     part = path.with_suffix(".part")
-    torch.save(state, part)
+    states = {name: module.state_dict() for name, module in parts.items()}
+    torch.save({"step": step, "seconds": seconds, **states}, part)
     os.replace(part, path)
+
+
+def resume(path: Path, **parts: Any) -> tuple[int, float]:
+    """Load what `save` wrote, if there is any; give the next step and the seconds spent."""
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    for name, module in parts.items():
+        module.load_state_dict(state[name])
+    return state["step"], state["seconds"]
 
 
 def particle_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -101,12 +113,9 @@ def pretrain(cfg: dict, config: EncoderConfig, out: Path) -> MaskedAutoencoder:
     torch.manual_seed(cfg["seed"])
     model = MaskedAutoencoder(config)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.05)
-    first, spent, file = 0, 0.0, out / "pretrain.pt"
-    if file.exists():
-        state = torch.load(file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, spent = state["step"], state["seconds"]
+    file = out / "pretrain.pt"
+    parts = {"model": model, "optimizer": optimizer}
+    first, spent = resume(file, **parts)
     data = batches(config.window, cfg["seed"] * 1000 + first, p, p["max_blur"])
     start, mean = time.time() - spent, None
     for step in range(first, p["steps"]):
@@ -121,20 +130,11 @@ def pretrain(cfg: dict, config: EncoderConfig, out: Path) -> MaskedAutoencoder:
         if step % 20 == 0:
             print(f"pretrain {step} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
         if step % 200 == 199 or step == p["steps"] - 1:
-            save(
-                file,
-                model=model.state_dict(),
-                optimizer=optimizer.state_dict(),
-                step=step + 1,
-                seconds=time.time() - start,
-            )
+            save(file, step + 1, time.time() - start, **parts)
             seen = batch["image"] * (1 - hidden)
             panel(
                 out / "pretrain.png",
-                [
-                    [batch[k][i] for k in ("image",)] + [seen[i], output[i], batch["clean"][i]]
-                    for i in range(4)
-                ],
+                [[batch["image"][i], seen[i], output[i], batch["clean"][i]] for i in range(4)],
                 ["image", "seen", "reconstruction", "target"],
             )
     return model
@@ -151,13 +151,9 @@ def finetune(cfg: dict, config: EncoderConfig, encoder: dict | None, out: Path) 
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
-    first, spent, file = 0, 0.0, out / "finetune.pt"
-    if file.exists():
-        state = torch.load(file, weights_only=True)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, spent = state["step"], state["seconds"]
+    file = out / "finetune.pt"
+    parts = {"model": model, "average": average, "optimizer": optimizer}
+    first, spent = resume(file, **parts)
     data = None
     start, mean = time.time() - spent, None
     for step in range(first, p["steps"]):
@@ -174,14 +170,7 @@ def finetune(cfg: dict, config: EncoderConfig, encoder: dict | None, out: Path) 
         if step % 20 == 0:
             print(f"finetune {step} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
         if step % 200 == 199 or step == p["steps"] - 1:
-            save(
-                file,
-                model=model.state_dict(),
-                average=average.state_dict(),
-                optimizer=optimizer.state_dict(),
-                step=step + 1,
-                seconds=time.time() - start,
-            )
+            save(file, step + 1, time.time() - start, **parts)
             rows = [[batch["image"][i], logits[i].sigmoid(), batch["target"][i]] for i in range(4)]
             panel(out / "finetune.png", rows, ["image", "score", "target"])
     result: ParticleDetector = average.module

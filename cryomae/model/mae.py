@@ -7,7 +7,7 @@ and the reconstruction target, which is passed in: on simulated micrographs it i
 noise-free image, because the noise in a raw one cannot be predicted from its neighbours.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from timm.models.vision_transformer import Block
@@ -39,10 +39,6 @@ class EncoderConfig:
     def grid(self) -> int:
         """Tokens along one side of a window."""
         return self.window // self.patch
-
-    def as_dict(self) -> dict[str, float]:
-        """Plain dictionary for a model card."""
-        return asdict(self)
 
 
 def sincos_positions(grid: int, dim: int) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
 
 Cloud = NDArray[np.float32]
@@ -38,18 +39,9 @@ def _domains(n: int, rng: np.random.Generator) -> Cloud:
 def _chain(n: int, rng: np.random.Generator) -> Cloud:
     """A globule: the compact random walk of a polymer, lumpy inside."""
     steps = rng.normal(size=(n, 3))
-    walk = np.cumsum(steps, axis=0)
-    pull = rng.uniform(0.02, 0.2)
-    for axis in range(3):  # a leaky walk stays near its start, as a folded chain does
-        walk[:, axis] = _leaky_sum(steps[:, axis], 1 - pull)
-    return walk.astype(np.float32)
-
-
-def _leaky_sum(x: NDArray[np.float64], keep: float) -> NDArray[np.float64]:
-    from scipy.signal import lfilter
-
-    out: NDArray[np.float64] = lfilter([1.0], [1.0, -keep], x)
-    return out
+    # A leaky sum stays near its start, as a folded chain does.
+    keep = 1 - rng.uniform(0.02, 0.2)
+    return lfilter([1.0], [1.0, -keep], steps, axis=0).astype(np.float32)
 
 
 def _shell(n: int, rng: np.random.Generator) -> Cloud:
