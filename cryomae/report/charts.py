@@ -1,4 +1,4 @@
-"""The two charts of the summary page, as inline SVG."""
+"""Charts as inline SVG: the parts that all share, and the two of the summary page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-_KEPT, _LEFT, _LINE = "#2a6f97", "#c3ccd3", "#b3261e"
+BLUE, GREY, RED = "#2a6f97", "#c3ccd3", "#b3261e"
 
 
 def histogram_chart(
@@ -31,14 +31,14 @@ def histogram_chart(
     threshold : float or None
         Score that picks reach.
     """
-    figure, axes = _axes("score", "candidates")
+    figure, axes = new_axes("score", "candidates")
     middle = (edges[1:] + edges[:-1]) / 2
     limit = np.inf if threshold is None else threshold
-    colours = [_KEPT if centre >= limit else _LEFT for centre in middle]
+    colours = [BLUE if centre >= limit else GREY for centre in middle]
     axes.bar(middle, counts, width=np.diff(edges) * 0.92, color=colours)
     axes.set_xlim(0, 1)
     if threshold is not None:
-        axes.axvline(threshold, color=_LINE, linewidth=1.6)
+        axes.axvline(threshold, color=RED, linewidth=1.6)
         right = threshold < 0.6
         axes.annotate(
             f"threshold {threshold:.2f}",
@@ -47,9 +47,9 @@ def histogram_chart(
             xytext=(5 if right else -5, -10),
             textcoords="offset points",
             ha="left" if right else "right",
-            color=_LINE,
+            color=RED,
         )
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def counts_chart(counts: Sequence[int]) -> Markup:
@@ -60,14 +60,14 @@ def counts_chart(counts: Sequence[int]) -> Markup:
     counts : sequence of int
         Picks in each micrograph.
     """
-    figure, axes = _axes("micrographs, most picks first", "picks")
+    figure, axes = new_axes("micrographs, most picks first", "picks")
     ordered = np.sort(np.asarray(counts, dtype=float))[::-1]
     total = len(ordered)
     if total > 300:  # one bar would be thinner than a pixel
         ordered = ordered[np.linspace(0, total - 1, 300).round().astype(int)]
     place = np.linspace(1, max(total, 1), len(ordered)) if len(ordered) else np.zeros(0)
     step = (total - 1) / (len(ordered) - 1) if len(ordered) > 1 else 1
-    axes.bar(place, ordered, width=step * (0.85 if total <= 60 else 1.0), color=_KEPT)
+    axes.bar(place, ordered, width=step * (0.85 if total <= 60 else 1.0), color=BLUE)
     if total:
         axes.set_xlim(0.4, total + 0.6)
         middle = float(np.median(ordered))
@@ -82,10 +82,11 @@ def counts_chart(counts: Sequence[int]) -> Markup:
             color="0.25",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    return _svg(figure)
+    return as_svg(figure)
 
 
-def _axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
+def new_axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
+    """Give an empty chart with the names of its axes."""
     figure = Figure(figsize=(5.4, 2.9), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
@@ -96,7 +97,8 @@ def _axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure) -> Markup:
+def as_svg(figure: Figure) -> Markup:
+    """Turn a chart into SVG that stands in a page as it is."""
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

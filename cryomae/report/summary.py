@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import os
 import shlex
@@ -12,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from cryomae import __version__
 from cryomae.atomic import write_text
 from cryomae.report.charts import counts_chart, histogram_chart
+from cryomae.report.page import jpeg, render
 from cryomae.settings import PickSettings
 
 if TYPE_CHECKING:
@@ -77,20 +74,13 @@ def write_summary(path: str | Path, page: Page) -> None:
     page : Page
         What it shows.
     """
-    environment = Environment(
-        loader=PackageLoader("cryomae.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     result = page.result
     folder = Path(path).parent
     counts = [o.picks for o in result.done]
-    html = environment.get_template("summary.html.j2").render(
+    html = render(
+        "report/summary.html.j2",
         page=page,
         result=result,
-        version=__version__,
         median=int(np.median(counts)) if counts else 0,
         histogram=histogram_chart(HISTOGRAM_BINS, page.histogram, result.threshold),
         counts=counts_chart(counts),
@@ -153,15 +143,13 @@ def _link(path: Path | None, folder: Path) -> str | None:
 
 def _pictures(outcomes: list[Outcome], folder: Path) -> list[tuple[str, str | None, str]]:
     shown = [o for o in outcomes if o.preview_file is not None][:_PICTURES]
-    return [(o.name, _link(o.preview_file, folder), _jpeg(o.preview_file)) for o in shown]
+    return [(o.name, _link(o.preview_file, folder), _small(o.preview_file)) for o in shown]
 
 
-def _jpeg(path: Path | None) -> str:
+def _small(path: Path | None) -> str:
     if path is None:
         return ""
     with Image.open(path) as picture:
         small = picture.convert("RGB")
     small.thumbnail((_PICTURE_WIDTH, 2 * _PICTURE_WIDTH))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return jpeg(small)
