@@ -36,21 +36,42 @@ def match_picks(
     >>> match_picks([[10, 10], [12, 10]], [0.4, 0.9], [[11, 10]], radius=5)
     array([False,  True])
     """
+    return assign_picks(picks_xy, scores, truth_xy, radius) >= 0
+
+
+def assign_picks(
+    picks_xy: ArrayLike, scores: ArrayLike, truth_xy: ArrayLike, radius: float
+) -> NDArray[np.intp]:
+    """Say which particle each pick of one micrograph takes, by the rule of `match_picks`.
+
+    Picks below a threshold never change what those above it take, so one assignment
+    holds for every threshold.
+
+    Parameters
+    ----------
+    picks_xy, scores, truth_xy, radius
+        As for `match_picks`.
+
+    Returns
+    -------
+    ndarray, intp, shape (n,)
+        Row of ``truth_xy``, or -1 for a pick that takes none.
+    """
     picks = _points(picks_xy)
     truth = _points(truth_xy)
     order = np.argsort(-_as_scores(scores, len(picks)), kind="stable")
-    hits = np.zeros(len(picks), dtype=np.bool_)
+    taken = np.full(len(picks), -1, dtype=np.intp)
     if not len(picks) or not len(truth):
-        return hits
+        return taken
     near = cKDTree(truth).query_ball_point(picks, radius, return_sorted=True)
     free = np.ones(len(truth), dtype=np.bool_)
     for pick in order:
         open_to = np.array([t for t in near[pick] if free[t]], dtype=np.intp)
         if len(open_to):
             step = truth[open_to] - picks[pick]
-            free[open_to[np.hypot(step[:, 0], step[:, 1]).argmin()]] = False
-            hits[pick] = True
-    return hits
+            taken[pick] = open_to[np.hypot(step[:, 0], step[:, 1]).argmin()]
+            free[taken[pick]] = False
+    return taken
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,12 @@ class PrecisionRecall:
         return float(self.f1[self.best]) if len(self.f1) else 0.0
 
 
-def precision_recall(scores: ArrayLike, hits: ArrayLike, truth_count: int) -> PrecisionRecall:
+def precision_recall(
+    scores: ArrayLike,
+    hits: ArrayLike,
+    truth_count: float,
+    weights: ArrayLike | None = None,
+) -> PrecisionRecall:
     """Precision, recall and F1 at every threshold, over one or many micrographs.
 
     Parameters
@@ -96,6 +122,9 @@ def precision_recall(scores: ArrayLike, hits: ArrayLike, truth_count: int) -> Pr
         What `match_picks` says of them.
     truth_count : int
         True particles in all micrographs, those without picks included.
+    weights : array_like, shape (n,), optional
+        How often each pick counts, as when micrographs are drawn with replacement;
+        ``truth_count`` then counts the particles of a micrograph as often.
 
     Returns
     -------
@@ -111,14 +140,16 @@ def precision_recall(scores: ArrayLike, hits: ArrayLike, truth_count: int) -> Pr
         raise ValueError("precision and recall need at least one true particle")
     hit = np.asarray(hits, dtype=np.bool_).reshape(-1)
     score = _as_scores(scores, len(hit))
+    times = np.ones(len(hit)) if weights is None else np.asarray(weights, dtype=np.float64)
     order = np.argsort(-score, kind="stable")
-    score, hit = score[order], hit[order]
-    found = np.cumsum(hit)
-    precision = found / np.arange(1, len(hit) + 1)
+    order = order[times[order] > 0]
+    score, hit, times = score[order], hit[order], times[order]
+    found = np.cumsum(hit * times)
+    precision = found / np.cumsum(times)
     recall = found / truth_count
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
     return PrecisionRecall(
-        score, precision, recall, f1, float((precision * hit).sum() / truth_count)
+        score, precision, recall, f1, float((precision * hit * times).sum() / truth_count)
     )
 
 

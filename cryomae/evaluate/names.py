@@ -1,0 +1,63 @@
+"""Which names mean the same micrograph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import PurePosixPath
+
+_PACKED = {".gz", ".bz2"}
+_IMAGES = {".mrc", ".mrcs", ".tif", ".tiff", ".png", ".jpg", ".star"}
+_ENDING = re.compile(r"_[A-Za-z]\w*")
+
+
+def stem(name: str) -> str:
+    """File name without folder and image ending; dots inside the name stay.
+
+    Examples
+    --------
+    >>> stem("MotionCorr/job002/mics/a.1.mrc"), stem("a.1.mrc.gz"), stem("a.1")
+    ('a.1', 'a.1', 'a.1')
+    """
+    path = PurePosixPath(name)
+    if path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    return path.stem if path.suffix.lower() in _IMAGES else path.name
+
+
+def find_clash(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two different names with one stem, if there are such; they cannot be told apart."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(stem(name), name) != name:
+            return seen[stem(name)], name
+    return None
+
+
+def settle(name: str, known: Collection[str]) -> str:
+    """Stem of the micrograph that a coordinate file belongs to.
+
+    Programs name such a file after the micrograph and add a word: ``_autopick``,
+    ``_manualpick``, ``_cryomae``.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the coordinate file.
+    known : collection of str
+        Stems of the micrographs.
+
+    Returns
+    -------
+    str
+        The longest known stem that ``name`` is, or is but for such a word; else ``name``.
+
+    Examples
+    --------
+    >>> settle("mic_10_autopick", ["mic_1", "mic_10"]), settle("mic_10", ["mic_1"])
+    ('mic_10', 'mic_10')
+    """
+    if name in known:
+        return name
+    shorter = [s for s in known if name.startswith(s) and _ENDING.fullmatch(name[len(s) :])]
+    return max(shorter, key=len, default=name)
