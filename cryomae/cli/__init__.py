@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
 from cryomae.cli.pick import pick
+from cryomae.cli.simulate import simulate
 from cryomae.errors import CryomaeError, InputError
 
 
@@ -35,6 +37,8 @@ app = typer.Typer(
 app.command()(pick)
 app.command()(info)
 app.command()(models)
+app.command()(evaluate)
+app.command()(simulate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -228,9 +228,8 @@ def all_figures(
 
 
 def _why_undefined(name: str, pool: Pool) -> str:
-    if not pool.truth.sum():
-        empty = "the truth holds no particles"
-        return "there are no picks" if name == "precision" else empty
-    if "precision" in name and "average" not in name:
+    if name.removeprefix("macro_") == "precision":
         return "there are no picks at the operating point"
+    if not pool.truth.sum():
+        return "the truth holds no particles"
     return "all scores are equal, so that nothing puts the picks in an order"
