@@ -18,7 +18,8 @@ from scipy import fft, ndimage
 from scipy.spatial.transform import Rotation
 from torch_ctf import calculate_ctf_2d
 
-from cryomae.simulate.patches import project, scatter
+from cryomae.simulate.patches import project
+from cryomae.simulate.place import scatter
 
 SIZE, PIXEL_SIZE, DIAMETER, SNR, SEED = 1024, 3.0, 170.0, 0.12, 7
 

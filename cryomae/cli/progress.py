@@ -39,6 +39,43 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Step], None]]:
         yield _print_line
 
 
+@contextmanager
+def show_count(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that shows how far some work is, and its rate.
+
+    Parameters
+    ----------
+    what : str
+        What is being done.
+    unit : str
+        What is counted.
+    """
+    console = Console(stderr=True)
+    begin, first = time.monotonic(), -1
+
+    def rate(done: int) -> str:
+        nonlocal first
+        first = done if first < 0 else first
+        minutes = (time.monotonic() - begin) / 60
+        return f"{(done - first) / minutes:.1f} {unit}/min" if done > first and minutes else ""
+
+    if not console.is_terminal:
+        yield lambda done, total: typer.echo(f"{what}: {done}/{total} {rate(done)}", err=True)
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        expand=True,
+        speed_estimate_period=120,
+    ) as bar:
+        task = bar.add_task(what, total=None, rate="")
+        yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
+
+
 def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),

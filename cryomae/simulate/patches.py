@@ -19,6 +19,7 @@ from scipy import fft, ndimage
 from scipy.spatial.transform import Rotation
 
 from cryomae.prepare import CLIP, WORKING_DIAMETER, flatten
+from cryomae.simulate.place import scatter
 from cryomae.simulate.shapes import Cloud, random_particle
 
 D = WORKING_DIAMETER
@@ -96,20 +97,6 @@ def _splat(points: NDArray[np.float32], size: int) -> NDArray[np.float32]:
             keep = (x >= 0) & (x < size) & (y >= 0) & (y < size)
             image += np.bincount((y * size + x)[keep], weights=weight[keep], minlength=size * size)
     return image.reshape(size, size).astype(np.float32)
-
-
-def scatter(
-    count: int, spacing: float, low: float, high: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Up to ``count`` random points in a square, no two nearer than ``spacing``."""
-    trial = rng.uniform(low, high, size=(3 * count, 2)).astype(np.float32)
-    kept: list[NDArray[np.float32]] = []
-    for point in trial:
-        if len(kept) == count:
-            break
-        if not kept or ((np.stack(kept) - point) ** 2).sum(1).min() >= spacing**2:
-            kept.append(point)
-    return np.stack(kept) if kept else np.zeros((0, 2), np.float32)
 
 
 def _rotations(count: int, preferred: bool, rng: np.random.Generator) -> Rotation:

@@ -13,8 +13,10 @@ from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
 
 Cloud = NDArray[np.float32]
+Maker = Callable[[int, np.random.Generator], Cloud]
 
-_POINTS = 1600
+_GROUPS = {"C": 0.5, "D": 0.3, "T": 0.06, "O": 0.08, "I": 0.06}
+"""Chances of the symmetry groups."""
 
 
 def _ellipsoid(n: int, axes: NDArray[np.float64], rng: np.random.Generator) -> Cloud:
@@ -82,15 +84,14 @@ def _membrane(n: int, rng: np.random.Generator) -> Cloud:
     return np.concatenate([belt, top]).astype(np.float32)
 
 
-def _symmetric(
-    make: Callable[[int, np.random.Generator], Cloud], rng: np.random.Generator
-) -> Cloud:
-    """Copies of one part under C, D, T, O or I symmetry."""
-    kind = rng.choice(["C", "D", "T", "O", "I"], p=[0.5, 0.3, 0.06, 0.08, 0.06])
+def _symmetric(make: Maker, points: int, groups: str, rng: np.random.Generator) -> Cloud:
+    """Copies of one part under the symmetry of one of the groups, such as CD."""
+    chance = np.array([_GROUPS[g] for g in groups])
+    kind = str(rng.choice(list(groups), p=chance / chance.sum()))
     order = int(rng.integers(2, 9 if kind == "C" else 6))
-    name = f"{kind}{order}" if kind in "CD" else str(kind)
+    name = f"{kind}{order}" if kind in "CD" else kind
     group = Rotation.create_group(name)
-    part = make(max(24, _POINTS // len(group)), rng)
+    part = make(max(24, points // len(group)), rng)
     part = part / (np.abs(part).max() + 1e-6)
     offset = rng.normal(size=3)
     part = part + offset / np.linalg.norm(offset) * rng.uniform(0.3, 2.0)
@@ -98,8 +99,28 @@ def _symmetric(
     return np.concatenate(copies).astype(np.float32)
 
 
-def random_particle(rng: np.random.Generator) -> Cloud:
-    """Draw a particle of a random kind.
+_PLAIN: dict[str, Maker] = {
+    "domains": _domains,
+    "chain": _chain,
+    "shell": _shell,
+    "tube": _tube,
+    "membrane": _membrane,
+}
+_SYMMETRIC = {"cyclic": "C", "dihedral": "D", "cubic": "TOI"}
+KINDS = (*_PLAIN, *_SYMMETRIC)
+
+
+def random_particle(rng: np.random.Generator, kind: str | None = None, points: int = 1600) -> Cloud:
+    """Draw a particle.
+
+    Parameters
+    ----------
+    rng : Generator
+    kind : str, optional
+        One of `KINDS`; by default any, also symmetric ones. ``cyclic``, ``dihedral`` and
+        ``cubic`` (T, O or I) are copies of domains.
+    points : int
+        About how many points.
 
     Returns
     -------
@@ -107,13 +128,16 @@ def random_particle(rng: np.random.Generator) -> Cloud:
         Points within a sphere of diameter 1, centred on their mean. The longest
         dimension (98th percentile of the radius, twice) is 1.
     """
-    makers = [_domains, _chain, _shell, _tube, _membrane]
-    share = [0.42, 0.25, 0.1, 0.1, 0.13]
-    make = makers[int(rng.choice(len(makers), p=share))]
-    if make in (_domains, _chain) and rng.random() < 0.6:
-        cloud = _symmetric(make, rng)
+    if kind in _SYMMETRIC:
+        cloud = _symmetric(_domains, points, _SYMMETRIC[kind], rng)
+    elif kind is not None:
+        cloud = _PLAIN[kind](points, rng)
     else:
-        cloud = make(_POINTS, rng)
+        name = list(_PLAIN)[int(rng.choice(len(_PLAIN), p=[0.42, 0.25, 0.1, 0.1, 0.13]))]
+        if name in ("domains", "chain") and rng.random() < 0.6:
+            cloud = _symmetric(_PLAIN[name], points, "CDTOI", rng)
+        else:
+            cloud = _PLAIN[name](points, rng)
     cloud = cloud - cloud.mean(axis=0)
     radius = np.linalg.norm(cloud, axis=1)
     return (cloud / (2 * np.quantile(radius, 0.98))).astype(np.float32)
