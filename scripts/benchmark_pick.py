@@ -49,6 +49,12 @@ import mrcfile
 import numpy as np
 from _bench import accuracy, memory, ours, report, topaz
 
+from cryomae.evaluate.coordinates import join
+from cryomae.evaluate.figures import interval
+from cryomae.evaluate.names import stem
+from cryomae.evaluate.sources import as_picks, read_pick_source, read_truth
+from cryomae.picks import Picks
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET = {"f1": 0.76, "faster": 10.0, "peak_mb": 2500.0, "flat_mb": 100.0, "help_s": 0.5}
 
@@ -90,35 +96,21 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return given
 
 
-class Accuracy:
-    """Scores pick files against the labels and keeps the bootstrap draws for comparison."""
+class Judge:
+    """Scores picks against the labels and keeps the bootstrap draws for comparison."""
 
     def __init__(self, given: argparse.Namespace, files: dict[str, Path], radius: float) -> None:
         self.files, self.radius = files, radius
-        self.truth = accuracy.read_truth(given.data / "particles.star")
+        self.truth = read_truth(given.data / "particles.star").only(files)
         self.draws, self.seed = given.draws, given.seed
 
     def __call__(
-        self, chosen: dict[str, accuracy.Table], candidates: dict[str, accuracy.Table]
+        self, chosen: Picks, candidates: Picks
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Figures and draws of one program, from its picks and from all its candidates."""
-        names = list(self.files)
-        figures: dict[str, Any] = {}
-        draws: dict[str, np.ndarray] = {}
-        for picks, compute in (
-            (chosen, accuracy.at_operating_point),
-            (candidates, accuracy.over_thresholds),
-        ):
-            matched = accuracy.match_all(picks, self.truth, names, self.radius)
-            figures |= compute(matched)
-            draws |= accuracy.bootstrap(matched, compute, draws=self.draws, seed=self.seed)
-        figures["interval_95"] = {k: accuracy.interval(v) for k, v in draws.items()}
-        figures["f1_of_each"] = {
-            name: accuracy.at_operating_point([m])["f1"]
-            for name, m in zip(
-                names, accuracy.match_all(chosen, self.truth, names, self.radius), strict=True
-            )
-        }
+        figures, draws = accuracy.score(
+            chosen, candidates, self.truth, self.radius, draws=self.draws, seed=self.seed
+        )
         figures["contrast"] = accuracy.darkness(chosen, self.files, self.radius)
         return figures, draws
 
@@ -126,7 +118,7 @@ class Accuracy:
 def compare(given: argparse.Namespace, files: dict[str, Path], radius: float) -> dict[str, Any]:
     """Run both programs in turn, then score what they picked."""
     inputs = [str(p.absolute()) for p in files.values()]
-    judge = Accuracy(given, files, radius)
+    judge = Judge(given, files, radius)
     programs: dict[str, dict[str, Any]] = {}
     peers: dict[str, topaz.Topaz] = {}
     version = ""
@@ -156,20 +148,22 @@ def compare(given: argparse.Namespace, files: dict[str, Path], radius: float) ->
             print(f"{key}, run {repeat}: {before.wall + after.wall:.1f} s", flush=True)
     draws = {}
     if not given.skip_pick:
-        picks = accuracy.read_star_folder(run / "picks")
-        candidates = accuracy.read_star_folder(run / "candidates")
+        source = read_pick_source(run)
+        candidates = as_picks(join(source.files), 1.0)
+        picks = candidates.above(source.threshold)
         programs["cryomae"]["accuracy"], draws["cryomae"] = judge(picks, candidates)
     for key, peer in peers.items():
         table, images = programs[key].pop("last")
         low, every = peer.extract(images, topaz.LOWEST, f"s{peer.scale}_lowest")
         programs[key]["seconds_of_extract_at_its_default_threshold"] = low.wall
-        found = judge(accuracy.read_topaz(table), accuracy.read_topaz(every))
+        found = judge(accuracy.topaz_picks(table), accuracy.topaz_picks(every))
         programs[key]["accuracy"], draws[key] = found
         programs[key]["version"] = version
         if "cryomae" in draws:
-            more = {k: accuracy.interval(draws["cryomae"][k] - draws[key][k]) for k in ("f1", "ap")}
-            more["best_f1"] = accuracy.interval(draws["cryomae"]["best_f1"] - draws[key]["best_f1"])
-            programs[key]["cryomae_minus_topaz_95"] = more
+            programs[key]["cryomae_minus_topaz_95"] = {
+                k: interval(draws["cryomae"][k] - draws[key][k])
+                for k in ("f1", "average_precision", "best_f1")
+            }
     return programs
 
 
@@ -199,7 +193,7 @@ def program_table(programs: dict[str, dict[str, Any]], count: int) -> list[repor
     row("recall, own threshold", accurate("recall"))
     row("picks, own threshold", lambda p: f"{p['accuracy']['picks']:.0f}")
     row("F1, best threshold", accurate("best_f1"))
-    row("average precision", accurate("ap"))
+    row("average precision", accurate("average_precision"))
     row("time, end to end", lambda p: report.spread(r["wall_s"] for r in p["runs"]))
     row("time a micrograph", lambda p: f"{median(r['wall_s'] for r in p['runs']) / count:.2f} s")
     row("CPU time", lambda p: report.spread(r["cpu_s"] for r in p["runs"]))
@@ -255,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": report.machine(), "seed": given.seed, "notes": []}
     paths = sorted((given.data / "micrographs").glob("*.mrc"))[: given.micrographs]
-    files = {accuracy.stem(p.name): p for p in paths}
+    files = {stem(p.name): p for p in paths}
     with mrcfile.open(paths[0], header_only=True) as mrc:
         radius = 0.5 * given.diameter / float(mrc.voxel_size.x)
     options = ["--model", given.model]

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from cryomae.evaluate.calibration import reliability
 from cryomae.evaluate.matching import match_picks, precision_recall
 from cryomae.model import Calibration, ModelCard, save_model
 from cryomae.model.detector import STRIDE, ParticleDetector
@@ -88,16 +89,6 @@ def platt(logit: NDArray, hit: NDArray) -> Calibration:
     return Calibration(slope=round(float(best[0]), 4), offset=round(float(best[1]), 4))
 
 
-def reliability(p: NDArray, hit: NDArray, bins: int = 10) -> tuple[NDArray, NDArray, float]:
-    """Mean score and share of true peaks per bin, and the expected calibration error."""
-    which = np.minimum((p * bins).astype(int), bins - 1)
-    filled = [b for b in range(bins) if (which == b).any()]
-    mean = np.array([p[which == b].mean() for b in filled])
-    true = np.array([hit[which == b].mean() for b in filled])
-    share = np.array([(which == b).mean() for b in filled])
-    return mean, true, float((share * np.abs(mean - true)).sum())
-
-
 def f1_at(p: NDArray, hit: NDArray, truth: int, threshold: float) -> float:
     """F1 of the peaks at or above a threshold."""
     chosen = p >= threshold
@@ -138,7 +129,8 @@ def main() -> None:
 
     p, hit = probability(pool(check, "logit")), pool(check, "hit")
     shown = p >= CANDIDATE_FLOOR
-    mean, true, ece = reliability(p[shown], hit[shown])
+    scores = reliability(p[shown], hit[shown])
+    ece = scores.error
     by_snr = {}
     for low, high in ((0.05, 0.15), (0.15, 0.5), (0.5, 2.0)):
         part = [f for f in check if low <= f["snr"] < high and f["truth"] >= 5]
@@ -164,7 +156,7 @@ def main() -> None:
 
     figure, axis = plt.subplots(figsize=(4.5, 4.2))
     axis.plot([0, 1], [0, 1], color="0.7")
-    axis.plot(mean, true, "o-")
+    axis.plot(scores.score, scores.right, "o-")
     axis.set(xlabel="score", ylabel="share of true particles", title=f"calibration error {ece:.3f}")
     figure.tight_layout()
     figure.savefig(options.output / "reliability.png", dpi=120)

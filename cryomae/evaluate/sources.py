@@ -167,6 +167,12 @@ def read_truth_source(path: Path, contaminants: Path | None = None) -> TruthSour
     )
 
 
+def read_truth(path: Path) -> Truth:
+    """Truth of a file or folder, with all that lies beside it; names are taken as they are."""
+    source = read_truth_source(path)
+    return as_truth(source, join(source.files))
+
+
 def _read_record(path: Path) -> dict[str, float]:
     """Diameter in Å and Å per pixel of a simulated set."""
     try:
