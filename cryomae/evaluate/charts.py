@@ -130,6 +130,7 @@ def kinds_chart(counts: dict[str, int]) -> Markup:
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return as_svg(figure)
 
 

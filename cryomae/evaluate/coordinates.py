@@ -50,7 +50,8 @@ def read_coordinates(path: Path, name: str | None = None) -> Coordinates:
     """Read one file; ``name`` is its micrograph if a list says so."""
     picks = read_picks(path)
     table = picks.table.drop(columns=["diameter", "provenance"])
-    named, size = name is not None, None
+    size = None
+    named = name is not None or bool((table["micrograph"] != path.stem).any())
     if name is not None:
         table = table.assign(micrograph=name)
     if path.suffix.lower() == ".star":

@@ -103,8 +103,9 @@ class Evaluation:
     def false_positives(self) -> dict[str, int]:
         """Wrong picks at the operating point by what they lie on, most first."""
         verdicts = self.chosen["verdict"]
-        counts = verdicts[~verdicts.isin([RIGHT, IGNORED])].value_counts().to_dict()
-        return {BACKGROUND: 0, DUPLICATE: 0} | {str(k): int(v) for k, v in counts.items()}
+        counts = verdicts[~verdicts.isin([RIGHT, IGNORED])].value_counts()
+        some = {str(kind): int(count) for kind, count in counts.items()}
+        return some | {kind: 0 for kind in (BACKGROUND, DUPLICATE) if kind not in some}
 
     @property
     def ignored(self) -> int:
