@@ -73,7 +73,12 @@ def verdict(reached: bool) -> str:
     return "yes" if reached else "NO"
 
 
-def write(output: Path, results: dict[str, Any], tables: dict[str, list[Row]]) -> None:
+def write(
+    output: Path,
+    results: dict[str, Any],
+    tables: dict[str, list[Row]],
+    title: str = "Benchmark of `cryomae pick`",
+) -> None:
     """Print the tables and write ``results.json`` and ``results.md``.
 
     Parameters
@@ -84,18 +89,22 @@ def write(output: Path, results: dict[str, Any], tables: dict[str, list[Row]]) -
         Everything measured.
     tables : dict of str to list of tuple
         Title and rows of each table; the first row is its head.
+    title : str
+        Of ``results.md``.
     """
     command = shlex.join(["python", *sys.argv])
     results = {"command": command, **results}
     (output / "results.json").write_text(json.dumps(results, indent=2, default=str) + "\n")
-    lines = ["# Benchmark of `cryomae pick`", "", f"    {command}", ""]
+    lines = [f"# {title}", "", f"    {command}", ""]
     lines += [f"- {key}: {value}" for key, value in results["machine"].items()]
     lines += [f"- {note}" for note in results.get("notes", [])]
     console = Console()
-    for title, (head, *rows) in tables.items():
-        lines += ["", f"## {title}", "", _line(head), _line(["---"] * len(head))]
+    if not console.is_terminal:
+        console.width = 200  # a log file can be wide
+    for name, (head, *rows) in tables.items():
+        lines += ["", f"## {name}", "", _line(head), _line(["---"] * len(head))]
         lines += [_line(row) for row in rows]
-        table = Table(*head, title=title, title_justify="left")
+        table = Table(*head, title=name, title_justify="left")
         for row in rows:
             table.add_row(*row)
         console.print(table)
