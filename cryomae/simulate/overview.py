@@ -64,7 +64,7 @@ def draw_overview(
         step = max(1, round(max(image.shape) / _SIDE))
         smooth = ndimage.gaussian_filter(image, max(0.6 * step, diameter / pixel_size / 40))
         small = smooth[::step, ::step]
-        low, high = np.percentile(small, (0.5, 99.5))
+        low, high = np.percentile(small, (3, 99.8))
         for axes in grid[:, column]:
             extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
             axes.imshow(small, cmap="gray", vmin=low, vmax=high, extent=extent)

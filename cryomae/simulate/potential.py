@@ -109,12 +109,18 @@ def from_cloud(cloud: Cloud, diameter: float, pixel_size: float) -> Specimen:
     Parameters
     ----------
     cloud : ndarray, shape (n, 3)
-        Points in units of the diameter.
+        Points in any unit.
     diameter : float
-        Å.
+        Of the body that comes out, in Å.
     pixel_size : float
         Of the micrographs, in Å.
     """
+    # Thin outskirts do not count as body, so how large the body gets is seen only afterwards.
+    first = _cloud_body(cloud, diameter, pixel_size)
+    return _cloud_body(cloud, diameter * diameter / first.diameter, pixel_size)
+
+
+def _cloud_body(cloud: Cloud, diameter: float, pixel_size: float) -> Specimen:
     size = float(2 * np.linalg.norm(cloud, axis=1).max() * diameter)
     voxel = _voxel_size(size, pixel_size)
     side = _side(size, voxel)
@@ -224,9 +230,13 @@ def _read_map(path: Path) -> tuple[NDArray[np.float32], float]:
 
 
 def _as_protein(density: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Scale a density so that its inside has the mean potential of protein in ice."""
-    inside = density > 0.3 * np.quantile(density[density > 0], 0.99)
-    return (density * ((PROTEIN - ICE) / density[inside].mean())).astype(np.float32)
+    """Scale a density so that its inside has the mean potential of protein in ice.
+
+    Protein is about as dense everywhere: what is denser than most is brought near the rest.
+    """
+    level = 0.3 * np.quantile(density[density > 0], 0.99)
+    even = 1 - np.exp(-density / level)
+    return (even * ((PROTEIN - ICE) / even[density > level].mean())).astype(np.float32)
 
 
 def _finish(potential: NDArray[np.floating], voxel: float) -> Specimen:
