@@ -56,7 +56,7 @@ def test_projection_is_the_turned_body_seen_along_z() -> None:
 
     assert agreement(canvas) > 0.93
     for other in (canvas[::-1], canvas[:, ::-1], canvas.T):
-        assert agreement(other) < 0.8
+        assert agreement(other) < 0.9
 
 
 def test_voxels_coarser_than_pixels_give_the_same_picture() -> None:
