@@ -89,9 +89,12 @@ def recall_by(
 
 
 def equal_groups(values: NDArray[np.float64], groups: int = 5) -> NDArray[np.float64]:
-    """Bounds that part finite values into about equal groups; fewer where values repeat."""
+    """Bounds that part finite values into about equal groups; few different values stay apart."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return np.zeros(0)
-    edges = np.unique(np.quantile(finite, np.linspace(0, 1, groups + 1)))
-    return edges if len(edges) > 1 else np.array([edges[0], edges[0]])
+    different = np.unique(finite)
+    if len(different) <= groups:
+        between = (different[1:] + different[:-1]) / 2
+        return np.concatenate([different[:1], between, different[-1:]])
+    return np.unique(np.quantile(finite, np.linspace(0, 1, groups + 1)))

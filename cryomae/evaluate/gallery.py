@@ -152,7 +152,7 @@ def _tile(evaluation: Evaluation, pixels: NDArray[np.float32], row: pd.Series) -
     circles = []
     for kind, table in (("particle", evaluation.judged.particles), ("pick", evaluation.chosen)):
         near = table[table["micrograph"] == row["micrograph"]]
-        shares = (near[["x", "y"]] - (row["x"], row["y"])).to_numpy(dtype=np.float64) / side + 0.5
+        shares = (near[["x", "y"]].to_numpy() - [row["x"], row["y"]]) / side + 0.5
         inside = ((shares > 0) & (shares < 1)).all(axis=1)
         circles += [(x, y, 0.5 / _DIAMETERS, kind) for x, y in shares[inside]]
     caption = "missed"
