@@ -25,8 +25,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="TRUTH",
-            help="True particles: a STAR file with coordinates, or a simulated set (its folder or "
-            "its particles.star).",
+            help="True particles: a simulated set (its folder or its particles.star), a STAR file, "
+            "or what PICKS may be, such as RELION's ManualPick folder.",
             show_default=False,
         ),
     ],
@@ -112,7 +112,7 @@ def evaluate(
         cryomae evaluate cryomae_picks simulated/
 
       Against particles picked by hand, in RELION:
-        cryomae evaluate cryomae_picks ManualPick/particles.star --pixel-size 1.06
+        cryomae evaluate cryomae_picks ManualPick/job004 --pixel-size 1.06
 
       Picks of another program, made on micrographs binned by 4:
         cryomae evaluate topaz.star truth.star --diameter 180 --pixel-size 1.06 --scale 4
