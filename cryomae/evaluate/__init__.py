@@ -1,7 +1,7 @@
 """Judging picks against known particles.
 
 `evaluate` takes tables and returns figures, without files; `match_picks` and
-`precision_recall` are its two steps, for other uses. `evaluate_files` reads what a user
+`precision_recall` are its two steps, for other uses. `run.evaluate_files` reads what a user
 names and writes the report.
 """
 
