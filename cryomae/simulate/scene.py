@@ -164,9 +164,11 @@ def _carbon(scene: Scene, rng: np.random.Generator) -> None:
         wobble += np.float32(size) * np.cos(n * bearing + np.float32(rng.uniform(0, 2 * np.pi)))
     film = _step(np.hypot(xx - x, yy - y) - radius - wobble, 12 / scene.pixel_size)
     thickness = rng.uniform(100, 220)
-    # Ice in the hole makes up for some of the film: often its grain tells more than its shade.
-    seen = thickness * rng.uniform(0.15, 1.0)
-    scene.potential += film * np.float32(seen * CARBON)
+    # Ice in the hole makes up for most of the film: grain and rim tell it more than its shade.
+    seen = thickness * rng.uniform(0.02, 0.4)
+    away = (np.hypot(xx - x, yy - y) - radius - wobble) * scene.pixel_size
+    rim = thickness * rng.uniform(0, 0.6) * np.exp(-((away / rng.uniform(20, 60)) ** 2))
+    scene.potential += ((film * seen + rim) * CARBON).astype(np.float32)
     scene.depth += film * np.float32(seen / _CARBON_PATH)
     scene.grain *= 1 + film * np.float32(_CARBON_GRAIN * np.sqrt(thickness / 150) - 1)
     scene.regions.append(Region("carbon", float(x), float(y), float(radius), outside=True))
@@ -178,12 +180,14 @@ def _crystalline(scene: Scene, rng: np.random.Generator) -> None:
     x, y = scene.point(rng)
     yy, xx = np.indices(scene.potential.shape, dtype=np.float32) - scene.margin
     inside = _step(radius - np.hypot(xx - x, yy - y), 150 / scene.pixel_size)
-    grain = rng.uniform(40, 110) / scene.pixel_size
+    grain = rng.uniform(40, 130) / scene.pixel_size
     blotch = smooth_noise(scene.potential.shape, grain, rng)
     blotch = blotch + np.float32(0.25) * np.sign(blotch) * blotch**2
     lines = np.abs(smooth_noise(scene.potential.shape, 0.6 * grain, rng)) < 0.06
-    scene.depth += inside * np.maximum(0, 0.04 + 0.03 * blotch).astype(np.float32)
-    scene.potential += inside * lines * np.float32(60)
+    scene.depth += inside * np.maximum(0, 0.03 + rng.uniform(0.008, 0.025) * blotch).astype(
+        np.float32
+    )
+    scene.potential += inside * lines * np.float32(40)
     scene.grain *= 1 + 0.6 * inside
     scene.regions.append(Region("crystal", x, y, float(radius)))
 
@@ -200,7 +204,8 @@ def _ice(scene: Scene, rng: np.random.Generator) -> None:
     depth = np.min(
         [r - dx * np.cos(t) - dy * np.sin(t) for t, r in zip(turn, reach, strict=True)], axis=0
     )
-    body = _step(depth, rng.uniform(4, 15) / scene.pixel_size)
+    body = _step(depth, rng.uniform(4, 25) / scene.pixel_size)
+    body = ndimage.gaussian_filter(body, rng.uniform(0, 0.12) * size)
     relief = 1 + 0.25 * smooth_noise(body.shape, max(2.0, 0.4 * size), rng)
     thick = body * relief * np.clip(depth / (0.3 * size) + 0.5, 0, 1)
     _lay(
@@ -221,7 +226,7 @@ def _ethane(scene: Scene, rng: np.random.Generator) -> None:
         np.sqrt(np.clip(1 - (along**2 + across**2) / size**2, 0, 1)),
         rng.uniform(3, 12) / scene.pixel_size,
     )
-    _lay(scene, rows, columns, body, size * scene.pixel_size * ETHANE, rng.uniform(0.02, 0.25))
+    _lay(scene, rows, columns, body, size * scene.pixel_size * ETHANE, rng.uniform(0.01, 0.12))
     scene.regions.append(Region("ethane", x, y, size))
 
 

@@ -112,7 +112,7 @@ class IceSettings(_Settings):
     """
 
     thickness: Range = (250, 600)
-    gradient: Range = (0.0, 0.5)
+    gradient: Range = (0.0, 0.25)
     slab: float = Field(default=100, gt=0)
 
 
