@@ -55,14 +55,14 @@ def working_image(path: Path, given: argparse.Namespace) -> WorkingImage:
     return WorkingImage(image, np.ones(shape, dtype=np.bool_), spacing)
 
 
-def peaks(scores: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+def peaks(scores: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Peaks above 0, half a diameter apart, best first.
 
     Parameters
     ----------
     scores : ndarray, shape (h, w)
-    valid : ndarray, bool, shape (h, w), optional
-        Usable pixels; a peak then has all of its diameter on them, as cryomae asks.
+    valid : ndarray, bool, shape (h, w)
+        Usable pixels: a peak has all of its diameter on them, as cryomae asks.
 
     Returns
     -------
@@ -79,8 +79,6 @@ def peaks(scores: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -
         footprint=np.ones((3, 3)),  # without it, all that a higher pixel is near is lost
         p_norm=2.0,
     )
-    if valid is None:
-        return found
     room = ndimage.distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1]
     return found[room[tuple(found.T)] >= half]
 
@@ -91,7 +89,7 @@ def find(given: argparse.Namespace, scorer: Scorer, provenance: str) -> None:
     for path in given.micrographs:
         working = working_image(path, given)
         for variant, scores in scorer(working.image).items():
-            at = peaks(scores, working.valid if given.prepared else None)
+            at = peaks(scores, working.valid)
             xy = working.to_file(at[:, ::-1].astype(np.float64))
             height = scores[tuple(at.T)]
             picks = Picks.from_arrays(path.stem, xy, height, given.diameter, provenance)
