@@ -107,7 +107,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--border", type=float, default=0, help="pixels where no pick is wrong (default 0)")
     add("--model", default="default", help="name or file of the model (default: the shipped one)")
     add("--epochs", type=int, default=5, help="of Topaz' training (default 5)")
-    add("--updates", type=int, default=80, help="of each epoch (default 80)")
+    add("--updates", type=int, default=40, help="of each epoch (default 40)")
     add("--topaz-env", type=Path, help="environment of Topaz (default OUTPUT/topaz-env)")
     add("--aspire-env", type=Path, help="environment of ASPIRE (default OUTPUT/aspire-env)")
     add("--draws", type=int, default=1000, help="bootstrap draws (default 1000)")
