@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from _bench.measure import Measured
 from cryomae.errors import CryomaeError
 from cryomae.formats.star import read_picks, write_picks
@@ -97,8 +95,3 @@ def load(folder: Path, settings: dict[str, Any]) -> Outcome | None:
         return None
     own = read_picks(folder / "picks.star") if kept.pop("own_threshold") else None
     return Outcome(own, read_picks(folder / "candidates.star"), **kept)
-
-
-def empty() -> Picks:
-    """No picks."""
-    return Picks.from_arrays("", np.zeros((0, 2)), np.zeros(0), float("nan"))

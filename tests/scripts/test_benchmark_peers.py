@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from _bench.exemplars import draw_exemplars
 from _bench.measure import Measured
-from _bench.outcome import empty, outcome
+from _bench.outcome import outcome
 from _bench.sets import find_sets
 from _bench.verdict import judge_picker, lead, summary
 
@@ -143,7 +143,8 @@ def test_the_exemplars_micrograph_does_not_count(simulated):
 def test_no_picks_are_figures_too(simulated):
     (data,) = find_sets(str(simulated))
     shown = {0: draw_exemplars(data, seed=0, count=15)}
-    made = {0: outcome(empty(), empty(), 2, [measured()])}
+    none = Picks.from_arrays("", np.zeros((0, 2)), np.zeros(0), DIAMETER)
+    made = {0: outcome(none, none, 2, [measured()])}
     figures = summary([judge_picker(made, data, shown, border=0, draws=20, seed=0)])
     assert figures["f1"]["value"] == 0
     assert figures["average_precision"]["value"] == 0
