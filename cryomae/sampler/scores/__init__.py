@@ -1,0 +1,1 @@
+"""Scores of single candidates, and the strategies that take the highest."""

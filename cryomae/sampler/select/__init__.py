@@ -1,0 +1,1 @@
+"""Strategies that choose a batch as a whole: diverse, covering, clustered."""
