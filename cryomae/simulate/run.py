@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import yaml
 
 from cryomae.atomic import write_text
-from cryomae.errors import InputError
+from cryomae.errors import CryomaeError, InputError
 from cryomae.simulate import files
 from cryomae.simulate.micrograph import Simulator
 from cryomae.simulate.overview import draw_overview
@@ -100,23 +101,25 @@ def simulate_set(
 def _claim(folder: Path, text: str, overwrite: bool) -> None:
     """Write simulation.yaml, or refuse a folder that holds something else."""
     path = folder / "simulation.yaml"
-    if path.is_file() and not overwrite:
-        if found := _differing(
-            yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(text)
-        ):
+    if not path.is_file():
+        if (folder / "micrographs").is_dir():
+            raise InputError(
+                "holds micrographs that were not simulated", "choose another --output", folder
+            )
+    elif overwrite:
+        # Else a shorter set would keep the last micrographs of a longer one.
+        for stale in (folder / "parameters").glob("*.yaml"):
+            (folder / "micrographs" / f"{stale.stem}.mrc").unlink(missing_ok=True)
+            stale.unlink()
+    else:
+        old = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if found := _differing(old, yaml.safe_load(text)):
             raise InputError(
                 f"holds a set with other settings ({', '.join(found)})",
-                "choose another --output, or pass --overwrite", folder,
-            )  # fmt: skip
-    elif not overwrite and (folder / "micrographs").is_dir():
-        raise InputError(
-            "holds micrographs that were not simulated", "choose another --output", folder
-        )
-    else:
-        # Without the records of an earlier set, a stopped run cannot take them for its own.
-        for stale in (folder / "parameters").glob("*.yaml"):
-            stale.unlink()
-        write_text(path, text)
+                "choose another --output, or pass --overwrite",
+                folder,
+            )
+    write_text(path, text)
 
 
 def _differing(old: Any, new: dict[str, Any]) -> list[str]:
@@ -149,6 +152,11 @@ def _make(
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+        except BrokenProcessPool as error:
+            raise CryomaeError(
+                "a process died, as one does that gets no memory",
+                "run the same command again with fewer --jobs: it goes on from here",
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -165,7 +173,7 @@ _worker: tuple[Simulator, Path] | None = None  # of this process; the pool offer
 def _start_worker(settings: SimulationSettings, folder: str) -> None:
     global _worker
     torch.set_num_threads(1)  # a process a core
-    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops them, without tracebacks
     _worker = (Simulator(settings), Path(folder))
 
 

@@ -103,12 +103,19 @@ def test_a_folder_with_another_set_is_refused_and_kept(made, tmp_path):
     assert digests(tmp_path) != before
 
 
+def test_overwriting_with_a_shorter_set_leaves_no_old_micrograph(tmp_path):
+    simulate_set(make_settings(SMALL | {"micrographs": 2}), tmp_path)
+    simulate_set(make_settings(SMALL | {"micrographs": 1}), tmp_path, overwrite=True)
+    assert [p.name for p in (tmp_path / "micrographs").iterdir()] == ["small_0001.mrc"]
+
+
 def test_real_micrographs_are_never_overwritten(tmp_path):
     (tmp_path / "micrographs").mkdir()
     real = tmp_path / "micrographs" / "small_0001.mrc"
     real.write_bytes(b"precious")
-    with pytest.raises(InputError, match="not simulated"):
-        simulate_set(make_settings(SMALL), tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="not simulated"):
+            simulate_set(make_settings(SMALL), tmp_path, overwrite=overwrite)
     assert real.read_bytes() == b"precious"
 
 
