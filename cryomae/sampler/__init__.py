@@ -7,11 +7,11 @@ holds what is known of the candidates, a strategy turns it into a `Selection`::
     batch = create_strategy("badge").select(pool, 20, np.random.default_rng(0))
 """
 
+from cryomae.sampler import meta, scores, select
 from cryomae.sampler.errors import MissingNeed, SamplerError
 from cryomae.sampler.guards import Exclude, MaxPerGroup, MinDistance
 from cryomae.sampler.pool import Labelled, Need, PoolView
 from cryomae.sampler.registry import available, create_strategy, list_strategies, register
-from cryomae.sampler.scores import uncertainty as _uncertainty  # noqa: F401
 from cryomae.sampler.selection import Selection
 from cryomae.sampler.strategy import Strategy, compose
 
@@ -30,5 +30,8 @@ __all__ = [
     "compose",
     "create_strategy",
     "list_strategies",
+    "meta",
     "register",
+    "scores",
+    "select",
 ]

@@ -146,6 +146,22 @@ class ScoreStrategy(Strategy):
 
 
 @dataclass(frozen=True)
+class BatchStrategy(Strategy):
+    """A strategy that looks at the batch as a whole; also a `Selector` that ignores scores."""
+
+    def take(
+        self,
+        pool: PoolView,
+        score: NDArray[np.float64],
+        k: int,
+        rng: np.random.Generator,
+        mask: Mask,
+    ) -> Picked:
+        """What `pick` chooses."""
+        return self.pick(pool, k, rng, mask)
+
+
+@dataclass(frozen=True)
 class Composed(Strategy):
     """A scorer and a selector; made by `compose`."""
 
