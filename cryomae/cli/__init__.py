@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cryomae.cli.bench_al import bench_al
 from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
@@ -39,6 +40,7 @@ app.command()(info)
 app.command()(models)
 app.command()(evaluate)
 app.command()(simulate)
+app.command()(bench_al)
 
 
 def _show_version(wanted: bool) -> None:
