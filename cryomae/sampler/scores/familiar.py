@@ -19,6 +19,7 @@ def mahalanobis(x: NDArray[Any], known: NDArray[Any], y: NDArray[np.intp]) -> ND
 
     One covariance for all classes (Lee et al. 2018), inverted; with fewer than `FEW` labels
     a dimension it is the shrunk one of Ledoit and Wolf, since the other is near singular.
+    A single label has none: the distance to it is Euclidean.
 
     Parameters
     ----------
@@ -31,7 +32,9 @@ def mahalanobis(x: NDArray[Any], known: NDArray[Any], y: NDArray[np.intp]) -> ND
     known = np.asarray(known, dtype=np.float64)
     means = {int(c): known[y == c].mean(axis=0) for c in np.unique(y)}
     rest = known - np.stack([means[int(c)] for c in y])
-    if len(known) < FEW * known.shape[1]:
+    if len(known) == 1:
+        covariance = np.eye(known.shape[1])
+    elif len(known) < FEW * known.shape[1]:
         covariance = ledoit_wolf(rest, assume_centered=True)[0]
     else:
         covariance = empirical_covariance(rest, assume_centered=True)
