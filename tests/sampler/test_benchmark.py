@@ -23,8 +23,9 @@ from cryomae.sampler.benchmark.splits import survey_split
 from cryomae.sampler.benchmark.statistics import compare_pairs, holm, paired_p, tally
 from cryomae.sampler.benchmark.store import Store
 from cryomae.sampler.benchmark.summary import markdown, overall, summarise
-from cryomae.sampler.benchmark.tasks import TASKS, MarginSVC, ensemble, perturbation, probabilities
+from cryomae.sampler.benchmark.tasks import TASKS, MarginSVC, perturbation
 from cryomae.sampler.pool import Need
+from cryomae.sampler.refit import bagging, full_probabilities
 from cryomae.sampler.selection import Picked
 from cryomae.sampler.strategy import Strategy
 
@@ -166,11 +167,11 @@ def test_task_models_give_every_class_a_column(task):
     data = blobs(classes=4)
     seen = data.y != 2
     model = TASKS[task]().fit(data.x[seen], data.y[seen])
-    proba = probabilities(model, data.x, 4)
+    proba = full_probabilities(model, data.x, 4)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert not proba[:, 2].any()
     rng = np.random.default_rng(0)
-    passes = ensemble(model, (data.x[seen], data.y[seen]), data.x, 4, rng, members=3)
+    passes = bagging(model, (data.x[seen], data.y[seen]), data.x, 4, 3, rng)
     assert passes.shape == (3, 120, 4)
     assert np.ptp(passes, axis=0).max() > 0
 
@@ -180,7 +181,7 @@ def test_noise_on_a_linear_model_is_relative_and_seeded():
     model = TASKS["logistic"]().fit(data.x, data.y)
     perturb = perturbation(model, data.x, 2)
     assert perturb is not None
-    plain = probabilities(model, data.x, 2)
+    plain = full_probabilities(model, data.x, 2)
     np.testing.assert_allclose(perturb(0, 0.0), plain)
     np.testing.assert_array_equal(perturb(3, 0.1), perturb(3, 0.1))
     small, large = (np.abs(perturb(3, s) - plain).max() for s in (1e-4, 1e-3))

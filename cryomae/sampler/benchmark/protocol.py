@@ -18,15 +18,25 @@ from cryomae.sampler.benchmark.datasets import Dataset
 from cryomae.sampler.benchmark.metrics import accuracy, aubc, macro_f1
 from cryomae.sampler.benchmark.splits import Split, survey_split
 from cryomae.sampler.errors import SamplerError
+from cryomae.sampler.meta.albl import Albl
+from cryomae.sampler.meta.ceal import Ceal
 from cryomae.sampler.pool import Labelled, Need, PoolView
+from cryomae.sampler.refit import bagging, full_probabilities
 from cryomae.sampler.strategy import Strategy
 
 ROUNDS = 50
 """Rounds that the budget is spent in, at most, unless a batch is given."""
 
+MEMBERS = 10
+"""Bootstrap models where a strategy reads random passes, which these task models have not."""
+
 
 class TimeLimitError(SamplerError):
     """A run that took longer than it may."""
+
+
+Guessed = tuple[NDArray[np.int64], NDArray[np.intp]]
+"""Ids that the model labelled itself, and their classes."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +169,12 @@ def run_experiment(
         spent += time.monotonic() - start
         if len(selection) < asked:
             raise SamplerError(f"{asked} asked for and {len(selection)} given: {selection.short}")
-        learner.learn(selection.ids)
+        guessed = None
+        if isinstance(strategy, Ceal):
+            guessed = strategy.pseudo_labels(view, selection, len(rounds) - 1)
+        learner.learn(selection.ids, guessed)
+        if isinstance(strategy, Albl):
+            strategy = strategy.observe(selection, *learner.told())
         rounds.append(learner.test())
     counts, right, f1 = zip(*rounds, strict=True)
     return Curve(counts, right, f1, spent, time.monotonic() - begin)
@@ -179,15 +194,24 @@ class _Learner:
         self.known = np.sort(split.initial)
         self._fit()
 
-    def _fit(self) -> None:
+    def _fit(self, guessed: Guessed | None = None) -> None:
         # The order of rows changes a support-vector machine in its last digits: rows in the
         # order of ids are what the published runs have.
-        self.model: Any = tasks.TASKS[self.task]().fit(self.x[self.known], self.y[self.known])
+        rows, y = self.known, self.y[self.known]
+        if guessed is not None:
+            rows, y = np.concatenate([rows, guessed[0]]), np.concatenate([y, guessed[1]])
+        self.model: Any = tasks.TASKS[self.task]().fit(self.x[rows], y)
 
-    def learn(self, ids: NDArray[np.int64]) -> None:
-        """Take in the labels of these ids."""
+    def learn(self, ids: NDArray[np.int64], guessed: Guessed | None) -> None:
+        """Take in the labels of these ids, and for this once those that the model guessed."""
         self.known = np.sort(np.concatenate([self.known, ids]))
-        self._fit()
+        self._fit(guessed)
+
+    def told(self) -> tuple[Labelled, NDArray[np.int64]]:
+        """What is labelled, and what the model now says of it."""
+        x = self.x[self.known]
+        labelled = Labelled(self.known, self.y[self.known], embed=x, features=x)
+        return labelled, np.asarray(self.model.predict(x))
 
     def test(self) -> tuple[int, float, float]:
         """Labels known, accuracy and macro F1."""
@@ -201,14 +225,13 @@ class _Learner:
     def view(self, needs: Need, rng: np.random.Generator) -> PoolView:
         """What the strategy sees; costly parts only if it needs them."""
         ids = np.setdiff1d(np.arange(len(self.x)), self.known)
-        x, known = self.x[ids], self.x[self.known]
-        y = self.y[self.known]
+        x, known, y = self.x[ids], self.x[self.known], self.y[self.known]
         passes = None
         if needs & Need.STOCHASTIC:
-            passes = tasks.ensemble(self.model, (known, y), x, self.classes, rng)
+            passes = bagging(self.model, (known, y), x, self.classes, MEMBERS, rng)
         return PoolView(
             ids,
-            proba=tasks.probabilities(self.model, x, self.classes),
+            proba=full_probabilities(self.model, x, self.classes),
             stochastic=passes,
             embed=x,
             features=x,

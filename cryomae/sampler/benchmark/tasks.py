@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
-from sklearn.utils import resample
 
 from cryomae.sampler.pool import Perturb
+from cryomae.sampler.refit import full_probabilities
 
 Floats = NDArray[np.float64]
 
@@ -49,32 +49,6 @@ TASKS: dict[str, Callable[[], BaseEstimator]] = {"svm": _svm, "logistic": _logis
 """Task models by name: the survey's RBF-SVM, and logistic regression."""
 
 
-def probabilities(model: Any, x: Floats, classes: int) -> Floats:
-    """Probabilities of all classes, shape (n, classes); 0 for those the model has not seen."""
-    full = np.zeros((len(x), classes))
-    full[:, np.asarray(model.classes_, dtype=np.intp)] = model.predict_proba(x)
-    return full
-
-
-def ensemble(
-    model: Any,
-    labelled: tuple[Floats, NDArray[np.int64]],
-    x: Floats,
-    classes: int,
-    rng: np.random.Generator,
-    members: int = 10,
-) -> Floats:
-    """Probabilities of models fitted to bootstrap samples, shape (members, n, classes).
-
-    The samples are stratified, so that each holds every class that is labelled.
-    """
-    passes = []
-    for seed in rng.integers(0, 2**31, members):
-        rows, y = resample(*labelled, stratify=labelled[1], random_state=int(seed))
-        passes.append(probabilities(clone(model).fit(rows, y), x, classes))
-    return np.stack(passes)
-
-
 def perturbation(model: Any, x: Floats, classes: int) -> Perturb | None:
     """Output of a linear model after noise on all its parameters; None for other models.
 
@@ -93,6 +67,6 @@ def perturbation(model: Any, x: Floats, classes: int) -> Perturb | None:
         length = scale * size / np.sqrt(np.sum(coef**2) + np.sum(intercept**2))
         noisy.coef_ = model.coef_ + length * coef
         noisy.intercept_ = model.intercept_ + length * intercept
-        return probabilities(noisy, x, classes)
+        return full_probabilities(noisy, x, classes)
 
     return perturb

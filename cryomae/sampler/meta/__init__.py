@@ -1,5 +1,5 @@
 """Strategies made of other strategies."""
 
-from cryomae.sampler.meta import mix
+from cryomae.sampler.meta import albl, ceal, mix
 
-__all__ = ["mix"]
+__all__ = ["albl", "ceal", "mix"]

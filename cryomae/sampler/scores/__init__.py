@@ -1,5 +1,23 @@
 """Scores of single candidates, and the strategies that take the highest."""
 
-from cryomae.sampler.scores import simple, stochastic, uncertainty
+from cryomae.sampler.scores import (
+    committee,
+    dwus,
+    expected_error,
+    quire,
+    simple,
+    stochastic,
+    uncertainty,
+    variance,
+)
 
-__all__ = ["simple", "stochastic", "uncertainty"]
+__all__ = [
+    "committee",
+    "dwus",
+    "expected_error",
+    "quire",
+    "simple",
+    "stochastic",
+    "uncertainty",
+    "variance",
+]
