@@ -65,16 +65,14 @@ def supported_batches(values: NDArray[np.float64], k: int) -> list[tuple[int, ..
     """
     low, high = best_batch(values, (0.0, 1.0), k), best_batch(values, (1.0, 0.0), k)
     sums = {batch: values[list(batch)].sum(axis=0) for batch in (low, high)}
-    # An explicit stack: the recursion can be as deep as there are corners.
+    if np.allclose(sums[low], sums[high]):
+        return [low]
+    # An explicit stack: a recursion could be as deep as there are corners.
     found, stack = [low], [(low, high)]
     while stack:
         left, right = stack.pop()
-        step = sums[right] - sums[left]
-        if step[0] <= 0 or step[1] >= 0:
-            if right != found[-1] and not np.array_equal(sums[right], sums[found[-1]]):
-                found.append(right)
-            continue
-        normal = (-float(step[1]), float(step[0]))
+        rise, fall = sums[right] - sums[left]
+        normal = (max(-float(fall), 0.0), max(float(rise), 0.0))
         between = best_batch(values, normal, k)
         sums[between] = values[list(between)].sum(axis=0)
         gain = float((sums[between] - sums[left]) @ np.array(normal))
