@@ -1,5 +1,6 @@
 """What every registered strategy must do, whatever it is given."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ from cryomae.sampler import (
     Labelled,
     MaxPerGroup,
     MinDistance,
+    MissingNeed,
+    Need,
     PoolView,
     SamplerError,
     available,
@@ -24,6 +27,7 @@ RNG = np.random.default_rng
 DEEP = {n for n in list_strategies() if "deep" in type(create_strategy(n)).__module__}
 NAMES = sorted(set(list_strategies()) - DEEP)
 FIT_MODELS = ("eer", "qbc", "variance_reduction")
+SLOW_TO_SCORE = ("eer", "quire", "variance_reduction")
 
 
 @pytest.fixture(params=NAMES)
@@ -187,6 +191,28 @@ def test_one_labelled_class_is_enough_or_an_error_says_so(name: str) -> None:
             check(one, name, 3, 0)
     else:
         assert len(check(one, name, 3, 0)) == 3
+
+
+def test_what_is_missing_is_said_before_any_work(name: str) -> None:
+    strategy = create_strategy(name)
+    needs = [str(n.name).lower() for n in Need if n in strategy.required()]
+    for need in needs:
+        pool = PoolView(**{**vars(make_pool(0, 9)), need: None})
+        with pytest.raises(MissingNeed, match=rf"pass PoolView\({need}=\.\.\.\)"):
+            strategy.select(pool, 1, RNG(0))
+
+
+@pytest.mark.slow
+def test_memory_grows_with_the_pool_and_not_with_its_square(name: str) -> None:
+    if name in SLOW_TO_SCORE:
+        pytest.skip("fits a model for each candidate: for small pools")
+    pool = make_pool(0, 30_000)
+    tracemalloc.start()
+    create_strategy(name).select(pool, 20, RNG(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # All pairs would take 7,200 MB as float64.
+    assert peak < 150e6
 
 
 def test_all_that_a_full_pool_offers_is_available() -> None:

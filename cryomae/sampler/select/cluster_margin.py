@@ -48,7 +48,6 @@ class ClusterMargin(_Uncertain):
     Attributes
     ----------
     prefilter : int
-        The paper's 10.
     """
 
     prefilter: int = 10
@@ -83,9 +82,8 @@ class InformationDiversity(_Uncertain):
     """Take uncertain candidates in the proportions that clusters have in the pool.
 
     Candidates are taken by margin, smallest first, but none from a cluster that has its
-    share of the batch already (after "informative and cluster diverse" sampling in the
-    benchmark of Yang and Loog 2018 and its successors). The score is 1 less the margin.
-    A batch of one is plain margin sampling.
+    share of the batch already, after the sampler of that name in Google's active-learning
+    package. The score is 1 less the margin. A batch of one is plain margin sampling.
 
     Attributes
     ----------

@@ -43,9 +43,9 @@ class GraphDensity(BatchStrategy):
     score. What is labelled and what is taken lowers the density of each of its neighbours by
     its own times the weight of the edge. Labels are not needed.
 
-    Our deviations: the subtraction is weighted by the edge as in the paper, where common
-    code subtracts the whole; labelled candidates are joined to the graph and taken first;
-    above 5,000 candidates a random 5,000 are joined and chosen from.
+    Our deviations: common code lowers neighbours by the whole density, whatever the weight;
+    here what is labelled is part of the graph and lowers its neighbours first; above 5,000
+    candidates a random 5,000 are joined and chosen from.
 
     Attributes
     ----------

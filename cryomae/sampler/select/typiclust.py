@@ -59,16 +59,16 @@ class TypiClust(BatchStrategy):
     Attributes
     ----------
     neighbours : int
-        The paper's 20.
+        At most; the paper's 20.
     clusters : int
         The paper's 500.
     smallest : int
-        The paper's 5.
+        The paper's code never uses clusters of 5 or fewer.
     """
 
     neighbours: int = 20
     clusters: int = 500
-    smallest: int = 5
+    smallest: int = 6
 
     needs: ClassVar[Need] = Need.EMBED
     deterministic: ClassVar[bool] = False
