@@ -158,6 +158,7 @@ def test_typicality_in_a_large_cluster_ranks_like_the_full_one(
     )
 
 
+@pytest.mark.filterwarnings("ignore:The maximum purity")  # the oracle's, of one radius
 @pytest.mark.parametrize("seed", range(3))
 def test_probcover_covers_as_scikit_activeml_does(seed: int) -> None:
     x = RNG(seed).normal(size=(250, 3))

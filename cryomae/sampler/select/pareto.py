@@ -11,25 +11,32 @@ def first_front(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
     Equal points do not beat each other. Shape (n, 2) to (m,), ascending.
     """
-    order = np.lexsort((-values[:, 1], -values[:, 0]))
-    first, second = values[order].T
-    best_before = np.maximum.accumulate(np.concatenate([[-np.inf], second[:-1]]))
-    # Of equal points all but the first meet their own twin as the best before them.
-    twin = np.concatenate([[False], (np.diff(first) == 0) & (np.diff(second) == 0)])
-    kept = second > best_before
-    start = np.maximum.accumulate(np.where(twin, 0, np.arange(len(order))))
-    return np.sort(order[kept[start]])
+    return peel(values, 1)
 
 
 def peel(values: NDArray[np.float64], least: int) -> NDArray[np.intp]:
-    """Points of the first fronts, as many fronts as give at least ``least`` points."""
-    left = np.arange(len(values))
+    """Points of the first fronts, as many fronts as give at least ``least`` points.
+
+    Shape (n, 2) to (m,), ascending.
+    """
+    order = np.lexsort((-values[:, 1], -values[:, 0]))
     kept: list[NDArray[np.intp]] = []
-    while len(left) and sum(map(len, kept)) < least:
-        front = first_front(values[left])
-        kept.append(left[front])
-        left = np.delete(left, front)
-    return np.sort(np.concatenate(kept)) if kept else left
+    while len(order) and sum(map(len, kept)) < least:
+        front = _front_of_sorted(values[order])
+        kept.append(order[front])
+        order = order[~front]
+    return np.sort(np.concatenate(kept))
+
+
+def _front_of_sorted(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each point is on the first front, of points that are sorted, the highest first."""
+    second = values[:, 1]
+    best_before = np.maximum.accumulate(np.concatenate([[-np.inf], second[:-1]]))
+    # Of equal points all but the first meet their own twin as the best before them.
+    twin = np.concatenate([[False], (np.diff(values, axis=0) == 0).all(axis=1)])
+    first_of_equals = np.maximum.accumulate(np.where(twin, 0, np.arange(len(values))))
+    front: NDArray[np.bool_] = (second > best_before)[first_of_equals]
+    return front
 
 
 def best_batch(values: NDArray[np.float64], weight: tuple[float, float], k: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,19 +89,21 @@ class TypiClust(BatchStrategy):
         size = np.bincount(labels[: len(x)], minlength=len(centres))
         labelled = np.bincount(labels[len(x) :], minlength=len(centres))
         order = np.lexsort((-size, labelled, size < self.smallest))
+        members = np.split(np.argsort(labels[: len(x)], kind="stable"), np.cumsum(size)[:-1])
         typical = np.zeros(len(x))
-        seen: set[int] = set()
+        measured: set[int] = set()
         chosen: list[int] = []
-        while len(chosen) < k and mask.allowed().any():
-            for cluster in order:
-                rows = np.flatnonzero(labels[: len(x)] == cluster)
-                allowed = mask.allowed()[rows]
-                if len(chosen) == k or not allowed.any():
-                    continue
-                if cluster not in seen:
-                    typical[rows] = typicality(x[rows], self.neighbours, rng)
-                    seen.add(int(cluster))
-                row = int(rows[best_allowed(typical[rows], allowed)])
-                mask.take(row)
-                chosen.append(row)
+        for cluster in cycle(order):
+            if len(chosen) == k or not mask.allowed().any():
+                break
+            rows = members[cluster]
+            allowed = mask.allowed()[rows]
+            if not allowed.any():
+                continue
+            if cluster not in measured:
+                typical[rows] = typicality(x[rows], self.neighbours, rng)
+                measured.add(cluster)
+            row = int(rows[best_allowed(typical[rows], allowed)])
+            mask.take(row)
+            chosen.append(row)
         return Picked.of(chosen, typical[chosen], "typical")
