@@ -2,6 +2,7 @@
 
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,13 +170,8 @@ def test_guards_hold_and_batches_are_as_full_as_they_allow(
 def test_strings_do_for_ids(name: str) -> None:
     pool = make_pool(3, 12)
     known = pool.labelled
-    named = PoolView(
-        **{
-            **vars(pool),
-            "ids": [f"a{i:03d}" for i in pool.ids],
-            "labelled": Labelled(**{**vars(known), "ids": [f"a{i:03d}" for i in known.ids]}),
-        }
-    )
+    labelled = replace(known, ids=[f"a{i:03d}" for i in known.ids])
+    named = replace(pool, ids=[f"a{i:03d}" for i in pool.ids], labelled=labelled)
     by_number = create_strategy(name).select(pool, 4, RNG(0)).ids
     by_name = create_strategy(name).select(named, 4, RNG(0)).ids
     assert by_name.tolist() == [f"a{i:03d}" for i in by_number]
@@ -184,8 +180,8 @@ def test_strings_do_for_ids(name: str) -> None:
 def test_one_labelled_class_is_enough_or_an_error_says_so(name: str) -> None:
     pool = make_pool(4, 20)
     known = pool.labelled
-    single = Labelled(**{**vars(known), "y": np.zeros(len(known), dtype=int)})
-    one = PoolView(**{**vars(pool), "labelled": single})
+    single = replace(known, y=np.zeros(len(known), dtype=int))
+    one = replace(pool, labelled=single)
     if name in FIT_MODELS:
         with pytest.raises(SamplerError, match="labels of two classes at least: begin with"):
             check(one, name, 3, 0)
@@ -197,7 +193,7 @@ def test_what_is_missing_is_said_before_any_work(name: str) -> None:
     strategy = create_strategy(name)
     needs = [str(n.name).lower() for n in Need if n in strategy.required()]
     for need in needs:
-        pool = PoolView(**{**vars(make_pool(0, 9)), need: None})
+        pool = replace(make_pool(0, 9), **{need: None})
         with pytest.raises(MissingNeed, match=rf"pass PoolView\({need}=\.\.\.\)"):
             strategy.select(pool, 1, RNG(0))
 
@@ -213,6 +209,20 @@ def test_memory_grows_with_the_pool_and_not_with_its_square(name: str) -> None:
     tracemalloc.stop()
     # All pairs would take 7,200 MB as float64.
     assert peak < 150e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deep", sorted(DEEP))
+def test_strategies_that_train_a_network(deep: str) -> None:
+    pool = replace(make_pool(0, 25, labels=12), model=None)
+    ids = check(pool, deep, 6, 0).tolist()
+    assert len(ids) == 6
+    assert check(pool.take(RNG(1).permutation(25)), deep, 6, 0).tolist() == ids
+    out = pool.ids[::5].tolist()
+    guarded = check(pool, deep, 25, 0, (MaxPerGroup(2), Exclude(out)))
+    groups = dict(zip(pool.ids.tolist(), pool.group, strict=True))
+    assert not set(guarded.tolist()) & set(out)
+    assert np.bincount([groups[i] for i in guarded.tolist()]).tolist() == [2, 2, 2]
 
 
 def test_all_that_a_full_pool_offers_is_available() -> None:
