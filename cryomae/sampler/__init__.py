@@ -7,7 +7,7 @@ holds what is known of the candidates, a strategy turns it into a `Selection`::
     batch = create_strategy("badge").select(pool, 20, np.random.default_rng(0))
 """
 
-from cryomae.sampler import meta, scores, select
+from cryomae.sampler import deep, meta, scores, select
 from cryomae.sampler.errors import MissingNeed, SamplerError
 from cryomae.sampler.guards import Exclude, MaxPerGroup, MinDistance
 from cryomae.sampler.pool import Labelled, Need, PoolView
@@ -29,6 +29,7 @@ __all__ = [
     "available",
     "compose",
     "create_strategy",
+    "deep",
     "list_strategies",
     "meta",
     "register",
