@@ -37,7 +37,8 @@ def bench_al(
             "-s",
             metavar="NAMES",
             help="Strategies to compare, with commas between names; parameters as "
-            "name:parameter=value. May be given more than once; 'all' is all there are.",
+            "name:parameter=value. May be given more than once; 'all' is all that the task "
+            "model can serve.",
             show_default=DEFAULT.replace(",", ", "),
         ),
     ] = None,
@@ -69,7 +70,11 @@ def bench_al(
     ] = 0.4,
     task: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Model that is taught: svm (RBF kernel) or logistic."),
+        typer.Option(
+            metavar="NAME",
+            help="Model that is taught: svm (RBF kernel), logistic, or network (a small one with "
+            "dropout, convolutional for images).",
+        ),
     ] = "svm",
     output: Annotated[
         Path,
@@ -114,7 +119,7 @@ def bench_al(
 
     try:
         protocol = Protocol(task, test, initial, batch, budget)
-        grid = plan(find_datasets(datasets), _names(strategy or [DEFAULT]), range(seeds))
+        grid = plan(find_datasets(datasets), _names(strategy or [DEFAULT], task), range(seeds))
         store = Store(output, protocol)
     except (SamplerError, DatasetError) as error:
         raise InputError(str(error)) from None
@@ -136,9 +141,10 @@ def bench_al(
     raise typer.Exit(1 if summary["failed"].any() else 0)
 
 
-def _names(wanted: list[str]) -> list[str]:
+def _names(wanted: list[str], task: str) -> list[str]:
     """Split at commas between strategies, not at those between parameters."""
-    from cryomae.sampler import list_strategies
+    from cryomae.sampler import create_strategy, list_strategies
+    from cryomae.sampler.benchmark.tasks import offered
 
     names: list[str] = []
     for text in wanted:
@@ -146,7 +152,8 @@ def _names(wanted: list[str]) -> list[str]:
             if "=" in part and ":" not in part and names:
                 names[-1] += f",{part}"
             elif part.strip() == "all":
-                names += list_strategies()
+                served = offered(task)
+                names += [n for n in list_strategies() if create_strategy(n).required() in served]
             elif part.strip():
                 names.append(part.strip())
     return names
@@ -205,10 +212,9 @@ def _show(summary: pd.DataFrame, files: dict[str, Path]) -> None:
             table.add_row(*(escape(texts[i]) for i in _SHOWN))
         console.print(table, "")
         for bad in own[own["failed"] > 0].to_dict("records"):
-            console.print(
-                f"[red]{escape(bad['strategy'])} failed {bad['failed']} times:[/] "
-                f"{escape(bad['error'])}"
-            )
+            runs = f"{bad['failed']} of {bad['failed'] + bad['done']} runs"
+            name, error = escape(bad["strategy"]), escape(bad["error"])
+            console.print(f"[red]{name} failed in {runs}:[/] {error}")
     where = Table.grid(padding=(0, 2))
     for title, name in (("look at it", "page"), ("tables", "table"), ("tests", "pairs")):
         where.add_row(title, escape(str(files[name])))

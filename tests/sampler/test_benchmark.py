@@ -10,13 +10,16 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 from typer.testing import CliRunner
 
 from cryomae.cli import app
+from cryomae.cli.bench_al import _names
 from cryomae.sampler import SamplerError, create_strategy
 from cryomae.sampler.benchmark import Dataset, DatasetError, Protocol, aubc, load_dataset
 from cryomae.sampler.benchmark.datasets import find_datasets
 from cryomae.sampler.benchmark.grid import Job, parse_strategy, plan
+from cryomae.sampler.benchmark.metrics import macro_f1
 from cryomae.sampler.benchmark.protocol import TimeLimitError, run_experiment
 from cryomae.sampler.benchmark.runner import DIED, _share, run_grid
 from cryomae.sampler.benchmark.splits import survey_split
@@ -67,6 +70,13 @@ def test_aubc_refuses_what_is_no_curve(labelled, values):
         aubc(labelled, values)
 
 
+@given(st.integers(1, 5), st.integers(1, 30), st.integers(0, 99))
+def test_macro_f1_is_scikit_learns(classes, rows, seed):
+    truth, said = np.random.default_rng(seed).integers(0, classes, (2, rows))
+    theirs = f1_score(truth, said, average="macro", zero_division=0.0)
+    assert macro_f1(truth, said) == pytest.approx(theirs)
+
+
 # Data sets
 
 
@@ -85,6 +95,7 @@ def test_image_set_keeps_its_test_rows(tmp_path):
     np.savez(tmp_path / "images.npz", **arrays)
     data = load_dataset(str(tmp_path / "images.npz"))
     assert data.x.shape == (10, 4)
+    assert data.image == (1, 2, 2)
     assert data.test is not None
     assert data.test.tolist() == [7, 8, 9]
     split = survey_split(data, 0, initial=4)
@@ -153,6 +164,19 @@ def test_split_says_which_class_is_too_rare():
 # Task models
 
 
+def test_all_is_what_the_task_model_can_serve():
+    for task, perturbed in (("svm", False), ("logistic", True)):
+        names = _names(["all"], task)
+        assert {"random", "badge", "bald", "qbc"} <= set(names)
+        assert ("noise_stability" in names) == perturbed
+        assert "pareto_ood" not in names  # nothing gives an id_score
+    assert _names(["random,qbc:members=3,disagreement=kl", "random"], "svm") == [
+        "random",
+        "qbc:members=3,disagreement=kl",
+        "random",
+    ]
+
+
 def test_svm_probabilities_rank_by_the_margin():
     data = blobs()
     model = MarginSVC(gamma="auto").fit(data.x, data.y)
@@ -162,11 +186,11 @@ def test_svm_probabilities_rank_by_the_margin():
     np.testing.assert_array_equal(model.predict_proba(data.x).argmax(1), model.predict(data.x))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["svm", "logistic"])
 def test_task_models_give_every_class_a_column(task):
     data = blobs(classes=4)
     seen = data.y != 2
-    model = TASKS[task]().fit(data.x[seen], data.y[seen])
+    model = TASKS[task](data).fit(data.x[seen], data.y[seen])
     proba = full_probabilities(model, data.x, 4)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert not proba[:, 2].any()
@@ -178,7 +202,7 @@ def test_task_models_give_every_class_a_column(task):
 
 def test_noise_on_a_linear_model_is_relative_and_seeded():
     data = blobs()
-    model = TASKS["logistic"]().fit(data.x, data.y)
+    model = TASKS["logistic"](data).fit(data.x, data.y)
     perturb = perturbation(model, data.x, 2)
     assert perturb is not None
     plain = full_probabilities(model, data.x, 2)
@@ -186,7 +210,22 @@ def test_noise_on_a_linear_model_is_relative_and_seeded():
     np.testing.assert_array_equal(perturb(3, 0.1), perturb(3, 0.1))
     small, large = (np.abs(perturb(3, s) - plain).max() for s in (1e-4, 1e-3))
     assert large / small == pytest.approx(10, rel=0.05)
-    assert perturbation(TASKS["svm"]().fit(data.x, data.y), data.x, 2) is None
+    assert perturbation(TASKS["svm"](data).fit(data.x, data.y), data.x, 2) is None
+
+
+def test_network_learns_images_and_gives_what_strategies_read(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    images = rng.normal(size=(60, 8, 8, 2))
+    images[y == 1, 2:6, 2:6, 0] += 2
+    np.savez(tmp_path / "squares.npz", x=images, y=y)
+    data = load_dataset(str(tmp_path / "squares.npz"))
+    assert data.image == (2, 8, 8)
+    np.testing.assert_array_equal(data.x[0].reshape(2, 8, 8), np.moveaxis(images[0], -1, 0))
+    protocol = Protocol(task="network", batch=4, budget=0.5)
+    for name in ("noise_stability", "bald", "badge"):
+        curve = run_experiment(data, create_strategy(name), protocol, 0)
+        assert curve.accuracy[-1] > 0.8
 
 
 # One run

@@ -29,17 +29,20 @@ class Dataset:
     ----------
     name : str
     x : ndarray, float64, shape (n, f)
-        Features; images are flattened.
+        Features; images are flattened, channels first.
     y : ndarray, int64, shape (n,)
         Classes 0 to C - 1, in the sorted order of the labels in the file.
     test : ndarray, int64, shape (t,), or None
         Rows that the set itself keeps for tests; None where a split is drawn.
+    image : tuple of int or None
+        Channels, height and width, where the rows of `x` are images.
     """
 
     name: str
     x: NDArray[np.float64]
     y: NDArray[np.int64]
     test: NDArray[np.int64] | None = None
+    image: tuple[int, int, int] | None = None
 
     @property
     def classes(self) -> int:
@@ -54,7 +57,8 @@ def load_dataset(source: str) -> Dataset:
     ----------
     source : str
         ``sklearn:`` and a name of `BUNDLED`; a file of svmlight format (.svm, .svmlight,
-        .libsvm); or an .npz with ``x`` (n, ...) and ``y`` (n,), or the keys of MedMNIST
+        .libsvm); or an .npz with ``y`` (n,) and ``x`` (n, f), or images (n, height, width) or
+        (n, height, width, channels), or the keys of MedMNIST
         (``train_images``, ``train_labels``, ``test_images`` ..., whose test rows stay test
         rows and whose validation rows join the training rows).
 
@@ -112,6 +116,12 @@ def _checked(name: str, x: Any, y: Any, test: Any) -> Dataset:
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise DatasetError(f"{name}: features must be numbers, not {x.dtype}")
+    image = None
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim == 4:  # height, width, channels as image files have them
+        x = np.moveaxis(x, -1, 1)
+        image = (int(x.shape[1]), int(x.shape[2]), int(x.shape[3]))
     x = x.reshape(len(x), -1).astype(np.float64)
     labels = np.asarray(y).reshape(-1)
     if len(x) != len(labels):
@@ -122,7 +132,7 @@ def _checked(name: str, x: Any, y: Any, test: Any) -> Dataset:
     if len(values) < 2:
         raise DatasetError(f"{name}: fewer than two classes: nothing to learn")
     rows = None if test is None else np.asarray(test, dtype=np.int64)
-    return Dataset(name, x, classes.astype(np.int64), rows)
+    return Dataset(name, x, classes.astype(np.int64), rows, image)
 
 
 def _bundled(source: str) -> tuple[Any, Any, None]:

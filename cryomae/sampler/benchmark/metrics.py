@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import f1_score
 
 
 def aubc(labelled: ArrayLike, values: ArrayLike) -> float:
@@ -50,5 +49,12 @@ def accuracy(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
 
 
 def macro_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean over classes of F1; a class that is never right counts 0."""
-    return float(f1_score(truth, predicted, average="macro", zero_division=0.0))
+    """Mean F1 over the classes that occur in either; a class that is never right counts 0.
+
+    As scikit-learn's, whose checks take longer than fitting a model to 100 rows.
+    """
+    count = int(max(truth.max(), predicted.max())) + 1
+    right = np.bincount(truth[truth == predicted], minlength=count)
+    both = np.bincount(truth, minlength=count) + np.bincount(predicted, minlength=count)
+    used = both > 0
+    return float(np.mean(2 * right[used] / both[used]))

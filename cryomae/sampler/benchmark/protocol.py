@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -21,14 +22,11 @@ from cryomae.sampler.errors import SamplerError
 from cryomae.sampler.meta.albl import Albl
 from cryomae.sampler.meta.ceal import Ceal
 from cryomae.sampler.pool import Labelled, Need, PoolView
-from cryomae.sampler.refit import bagging, full_probabilities
+from cryomae.sampler.refit import full_probabilities
 from cryomae.sampler.strategy import Strategy
 
 ROUNDS = 50
 """Rounds that the budget is spent in, at most, unless a batch is given."""
-
-MEMBERS = 10
-"""Bootstrap models where a strategy reads random passes, which these task models have not."""
 
 
 class TimeLimitError(SamplerError):
@@ -190,7 +188,7 @@ class _Learner:
         self.x_test: NDArray[np.float64] = scale.transform(dataset.x[split.test])
         self.y_test = dataset.y[split.test]
         self.classes = dataset.classes
-        self.task = protocol.task
+        self.task = partial(tasks.TASKS[protocol.task], dataset)
         self.known = np.sort(split.initial)
         self._fit()
 
@@ -200,7 +198,7 @@ class _Learner:
         rows, y = self.known, self.y[self.known]
         if guessed is not None:
             rows, y = np.concatenate([rows, guessed[0]]), np.concatenate([y, guessed[1]])
-        self.model: Any = tasks.TASKS[self.task]().fit(self.x[rows], y)
+        self.model: Any = self.task().fit(self.x[rows], y)
 
     def learn(self, ids: NDArray[np.int64], guessed: Guessed | None) -> None:
         """Take in the labels of these ids, and for this once those that the model guessed."""
@@ -209,9 +207,12 @@ class _Learner:
 
     def told(self) -> tuple[Labelled, NDArray[np.int64]]:
         """What is labelled, and what the model now says of it."""
+        return self._labelled(), np.asarray(self.model.predict(self.x[self.known]))
+
+    def _labelled(self) -> Labelled:
         x = self.x[self.known]
-        labelled = Labelled(self.known, self.y[self.known], embed=x, features=x)
-        return labelled, np.asarray(self.model.predict(x))
+        embed = tasks.embedding(self.model, x)
+        return Labelled(self.known, self.y[self.known], embed=embed, features=x)
 
     def test(self) -> tuple[int, float, float]:
         """Labels known, accuracy and macro F1."""
@@ -228,14 +229,14 @@ class _Learner:
         x, known, y = self.x[ids], self.x[self.known], self.y[self.known]
         passes = None
         if needs & Need.STOCHASTIC:
-            passes = bagging(self.model, (known, y), x, self.classes, MEMBERS, rng)
+            passes = tasks.passes(self.model, (known, y), x, self.classes, rng)
         return PoolView(
             ids,
             proba=full_probabilities(self.model, x, self.classes),
             stochastic=passes,
-            embed=x,
+            embed=tasks.embedding(self.model, x),
             features=x,
-            labelled=Labelled(self.known, y, embed=known, features=known),
+            labelled=self._labelled(),
             perturb=tasks.perturbation(self.model, x, self.classes),
             model=self.model,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,14 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from cryomae.sampler.pool import Perturb
-from cryomae.sampler.refit import full_probabilities
+from cryomae.sampler.benchmark.datasets import Dataset
+from cryomae.sampler.pool import Need, Perturb
+from cryomae.sampler.refit import bagging, full_probabilities
 
 Floats = NDArray[np.float64]
+
+PASSES = 10
+"""Random passes where a strategy reads them, as in DeepAL+."""
 
 
 class MarginSVC(SVC):
@@ -37,24 +41,64 @@ class MarginSVC(SVC):
         return np.asarray(softmax(margins, axis=1))
 
 
-def _svm() -> BaseEstimator:
+def _svm(dataset: Dataset) -> BaseEstimator:
     return MarginSVC(kernel="rbf", gamma="auto", random_state=6211)
 
 
-def _logistic() -> BaseEstimator:
+def _logistic(dataset: Dataset) -> BaseEstimator:
     return LogisticRegression(max_iter=1000)
 
 
-TASKS: dict[str, Callable[[], BaseEstimator]] = {"svm": _svm, "logistic": _logistic}
-"""Task models by name: the survey's RBF-SVM, and logistic regression."""
+def _network(dataset: Dataset) -> BaseEstimator:
+    from cryomae.sampler.deep.model import TaskModel
+
+    return TaskModel(image=dataset.image)
+
+
+TASKS: dict[str, Callable[[Dataset], BaseEstimator]] = {
+    "svm": _svm,
+    "logistic": _logistic,
+    "network": _network,
+}
+"""Task models by name: the survey's RBF-SVM, logistic regression, and a small network with
+dropout, convolutional where the data are images."""
+
+
+def offered(task: str) -> Need:
+    """What a strategy may read of a pool with this task model."""
+    common = Need.PROBA | Need.STOCHASTIC | Need.EMBED | Need.FEATURES | Need.LABELLED | Need.MODEL
+    return common if task == "svm" else common | Need.PERTURB
+
+
+def embedding(model: Any, x: Floats) -> Floats:
+    """What the model makes of features, shape (n, d): its last hidden layer, if it has one."""
+    return np.asarray(model.embed(x)) if hasattr(model, "embed") else x
+
+
+def passes(
+    model: Any,
+    labelled: tuple[Floats, NDArray[np.int64]],
+    x: Floats,
+    classes: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Probabilities of `PASSES` passes with dropout, else of as many bootstrap models.
+
+    Shape (T, n, C).
+    """
+    if hasattr(model, "predict_stochastic"):
+        return np.asarray(model.predict_stochastic(x, PASSES, int(rng.integers(2**31))))
+    return bagging(model, labelled, x, classes, PASSES, rng)
 
 
 def perturbation(model: Any, x: Floats, classes: int) -> Perturb | None:
-    """Output of a linear model after noise on all its parameters; None for other models.
+    """Output of a network or linear model after noise on its parameters; else None.
 
     Noise of relative size s is a random direction of the whole parameter vector, of length
     s times that vector's.
     """
+    if hasattr(model, "perturb"):
+        return cast(Perturb, model.perturb(x))
     if not hasattr(model, "coef_") or isinstance(model, SVC):
         return None
 
