@@ -118,7 +118,7 @@ def test_search_moves_and_picks_the_better_candidate(better):
         given, rows = halves(np.random.default_rng(0), ranks_of)
         net = SearchNet(2, 2)
         before = net(rows).detach()
-        search(net, given, rounds=150, share=0.2)
+        search(net, given, rounds=80, share=0.2)
     torch.testing.assert_close(before, torch.full_like(before, 0.5))
     # The two are mirror images: any weight above one half chooses as the better one alone.
     assert (net(rows).detach()[:, better] > 0.5).float().mean() > 0.95
@@ -135,7 +135,7 @@ def test_search_prefers_a_good_candidate_to_chance():
             rng, lambda x: as_ranks(rng.random(len(x)), -np.abs(x[:, 0]), rng.random(len(x)))
         )
         net = SearchNet(2, 3)
-        search(net, given, rounds=150, share=0.2)
+        search(net, given, rounds=80, share=0.2)
     weights = net(rows).detach().mean(0)
     assert weights[1] > 0.5
     assert weights[1] > 1.5 * weights[[0, 2]].max()

@@ -20,7 +20,7 @@ def test_critic_reaches_the_wasserstein_distance_of_shifted_gaussians(shift):
         judge = waal.critic(3)
         optimiser = torch.optim.Adam(judge.parameters(), lr=3e-3, betas=(0.5, 0.9))
         move = torch.tensor([0.6, 0.0, -0.8]) * shift
-        for _ in range(600):
+        for _ in range(400):
             waal.fit_critic_step(judge, optimiser, torch.randn(128, 3), torch.randn(128, 3) + move)
         with torch.no_grad():
             x = torch.randn(20_000, 3)
@@ -62,7 +62,7 @@ def with_a_new_cluster(rng, labelled=80, count=400):
 def test_diversity_goes_where_no_label_is(transport):
     """Less so with transport, which draws the new rows towards the labelled ones."""
     pool, new = with_a_new_cluster(np.random.default_rng(0))
-    strategy = create_strategy("waal", transport=transport, steps=200)
+    strategy = create_strategy("waal", transport=transport, steps=120)
     score = strategy.score(pool, np.random.default_rng(0))
     assert roc_auc_score(new, score) > (0.6 if transport else 0.95)
 
@@ -74,7 +74,7 @@ def test_transport_brings_embeddings_together():
     for transport in (0.0, 1.0):
         with seeded(0):
             net, judge = TaskNet(4, 2), waal.critic(64)
-            waal.fit_waal(net, judge, task.x, task.y, task.draw, steps=200, transport=transport)
+            waal.fit_waal(net, judge, task.x, task.y, task.draw, steps=120, transport=transport)
         with torch.no_grad():
             known, other = net.embed(task.x), net.embed(task.rows(slice(None)))
         gaps.append((known.mean(0) - other.mean(0)).norm() / known.std(0).norm())
@@ -83,7 +83,7 @@ def test_transport_brings_embeddings_together():
 
 def test_without_diversity_the_choice_is_the_unsure():
     pool, _ = with_a_new_cluster(np.random.default_rng(0))
-    strategy = create_strategy("waal", diversity=0.0, steps=200)
+    strategy = create_strategy("waal", diversity=0.0, steps=120)
     batch = strategy.select(pool, 20, np.random.default_rng(0))
     near = np.abs(pool.features[:, 0])
     assert near[batch.index].mean() < 0.4 * near.mean()

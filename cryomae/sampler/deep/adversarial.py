@@ -136,7 +136,7 @@ def in_chunks(
 
     def of_slice(s: slice) -> Tensor:
         with torch.enable_grad():
-            return attack(net, rows(s))
+            return attack(net, rows(s)).double()
 
     with infer.evaluating(net):
         return infer.in_chunks(count, of_slice)

@@ -98,9 +98,10 @@ class AutoAL(Strategy):
         weights = self._weights(pool, labelled, model, rng)
         free = np.flatnonzero(mask.allowed())
         depth = min(len(free), int(np.ceil(k / self.share)))
-        ranks = np.zeros((len(pool), len(self.candidates)))
-        ranks[free] = self.ranks(view.take(free), depth, rng)
-        worth = weights * ranks
+        # What is not allowed must not use up a candidate's choices.
+        asked = view if len(free) == len(pool) else view.take(free)
+        worth = np.zeros((len(pool), len(self.candidates)))
+        worth[free] = weights[free] * self.ranks(asked, depth, rng)
         picked = top(worth.sum(1), k, mask, "")
         best = worth[picked.index].argmax(1)
         return replace(picked, reason=tuple(self.candidates[i] for i in best))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +27,10 @@ Rows = Callable[[slice], Tensor]
 """Gives the inputs of a slice of rows, as the network reads them."""
 
 
-def in_chunks(count: int, of_slice: Callable[[slice], Tensor]) -> NDArray[np.float64]:
-    """What ``of_slice`` gives for all of ``count`` rows, float64, joined along its first axis."""
+def in_chunks(count: int, of_slice: Callable[[slice], Tensor]) -> NDArray[Any]:
+    """What ``of_slice`` gives for all of ``count`` rows, joined along its first axis."""
     parts = [of_slice(slice(i, i + CHUNK)).detach() for i in range(0, count, CHUNK)]
-    return torch.cat(parts).numpy().astype(np.float64)
+    return torch.cat(parts).numpy()
 
 
 def softmax(logits: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ def probabilities(net: nn.Module, rows: Rows, count: int) -> NDArray[np.float64]
         return in_chunks(count, lambda s: softmax(net(rows(s))))
 
 
-def embeddings(net: TaskNet, rows: Rows, count: int) -> NDArray[np.float64]:
+def embeddings(net: TaskNet, rows: Rows, count: int) -> NDArray[np.float32]:
     """What the head reads, shape (n, d)."""
     with evaluating(net):
         return in_chunks(count, lambda s: net.embed(rows(s)))

@@ -123,4 +123,4 @@ def predicted_loss(
         module = LossModule(net.widths)
         fit_with_loss_module(net, module, task.x, task.y, epochs=epochs, weight=weight, joint=joint)
     with infer.evaluating(net):
-        return infer.in_chunks(task.count, lambda s: module(net.taps(task.rows(s))))
+        return infer.in_chunks(task.count, lambda s: module(net.taps(task.rows(s))).double())

@@ -116,7 +116,7 @@ class TaskModel(ClassifierMixin, BaseEstimator):
         classes: NDArray = self.classes_[self.predict_proba(X).argmax(1)]
         return classes
 
-    def embed(self, X: ArrayLike) -> NDArray[np.float64]:
+    def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Embeddings, shape (n, hidden[-1])."""
         return infer.embeddings(self.net_, *self.rows(X))
 
