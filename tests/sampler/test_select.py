@@ -112,6 +112,17 @@ def test_badge_draws_in_proportion_to_the_squared_distance() -> None:
     np.testing.assert_allclose(share, weight / weight.sum(), atol=0.03)
 
 
+def test_badge_scores_are_distances_to_the_nearest_taken() -> None:
+    proba, h = RNG(0).dirichlet(np.ones(3), 40), RNG(1).normal(size=(40, 4))
+    u = proba - np.eye(3)[proba.argmax(1)]
+    g = np.einsum("nc,nd->ncd", u, h).reshape(40, -1)
+    pool = PoolView(ids=np.arange(40), proba=proba, embed=h)
+    batch = create_strategy("badge").select(pool, 10, RNG(2))
+    for place, row in enumerate(batch.index[1:], start=1):
+        nearest = np.square(g[batch.index[:place]] - g[row]).sum(1).min()
+        assert batch.score[place] == pytest.approx(nearest)
+
+
 def test_badge_of_a_certain_model_is_uniform() -> None:
     pool = PoolView(ids=np.arange(5), proba=np.eye(2)[[0, 1, 0, 1, 0]], embed=np.ones((5, 2)))
     rng = RNG(0)
