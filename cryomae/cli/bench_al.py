@@ -187,7 +187,7 @@ def _show_plan(grid: list[Job], store: Store) -> None:
         ("data sets", dict.fromkeys(job.dataset for job in grid)),
         ("strategies", dict.fromkeys(job.strategy for job in grid)),
     ):
-        typer.echo(f"{len(names)} {title}: {', '.join(names)}")
+        typer.echo(f"{title} ({len(names)}): {', '.join(names)}")
     typer.echo(
         f"{waiting:,} runs to do, {len(grid) - waiting:,} done already. "
         "Nothing was written (--dry-run)."

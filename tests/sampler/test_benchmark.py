@@ -325,7 +325,7 @@ def test_failure_is_recorded_and_tried_again(blobs_file, tmp_path, monkeypatch):
     summary = summarise(store.table(jobs)).set_index("strategy")
     assert summary["done"].to_dict() == {"entropy": 2, "margin": 0}
     assert "ZeroDivisionError: a fault" in summary.loc["margin", "error"]
-    assert "margin failed 2 times" in markdown(summary.reset_index())
+    assert "margin failed in 2 of 2 runs" in markdown(summary.reset_index())
     told.clear()
     monkeypatch.setattr(kind, "score", right)
     run_grid(jobs, store, on_done=lambda job, error: told.append((job.strategy, error)))
@@ -465,7 +465,7 @@ def test_command_tells_of_a_failure_and_finishes_the_rest(blobs_file, tmp_path, 
     assert done.exit_code == 1
     assert "ZeroDivisionError" in done.output
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "margin failed 1 time," in page
+    assert "margin failed in 1 of 1 runs: " in page
     assert (tmp_path / "out" / "runs" / "blobs" / "entropy" / "0.json").exists()
 
 
