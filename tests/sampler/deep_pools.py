@@ -2,7 +2,6 @@
 
 import numpy as np
 
-import cryomae.sampler.deep  # noqa: F401
 from cryomae.sampler import Labelled, PoolView
 
 

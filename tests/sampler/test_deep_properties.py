@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cryomae.sampler.deep  # noqa: F401
 from cryomae.sampler import (
     Exclude,
     Labelled,

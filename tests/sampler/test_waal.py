@@ -5,7 +5,6 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-import cryomae.sampler.deep  # noqa: F401
 from cryomae.sampler import Labelled, PoolView, SamplerError, create_strategy
 from cryomae.sampler.deep import waal
 from cryomae.sampler.deep.model import task_of
