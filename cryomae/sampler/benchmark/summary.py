@@ -115,7 +115,8 @@ def markdown(summary: pd.DataFrame) -> str:
         lines = [f"## {dataset}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
         lines += [_line(cells(row)) for _, row in own.iterrows()]
         lines += [
-            f"\n{row['strategy']} failed in {row['failed']} of {row['failed'] + row['done']} runs: {row['error']}"
+            f"\n{row['strategy']} failed in {row['failed']} of {row['failed'] + row['done']} runs: "
+            f"{row['error']}"
             for _, row in own[own["failed"] > 0].iterrows()
         ]
         parts.append("\n".join(lines))
