@@ -60,9 +60,7 @@ def test_a_sum_within_the_tolerance_is_a_probability() -> None:
 
 def test_missing_need_says_what_to_pass() -> None:
     pool = PoolView(ids=[1, 2])
-    with pytest.raises(
-        MissingNeed, match=r"needs proba: pass PoolView\(proba=\.\.\.\)"
-    ):
+    with pytest.raises(MissingNeed, match=r"needs proba: pass PoolView\(proba=\.\.\.\)"):
         create_strategy("uncertainty").select(pool, 1, RNG(0))
 
 
