@@ -1,5 +1,6 @@
 """RELION STAR: what is written is what RELION reads."""
 
+import shlex
 import string
 
 import numpy as np
@@ -193,4 +194,7 @@ def test_any_name_survives_the_list(tmp_path_factory, name):
         return
     path = tmp_path_factory.mktemp("list") / "l.star"
     star.write_list(path, [(name, "x.star"), ("y", "z")])
-    assert starfile.read(path)["rlnMicrographName"].tolist()[0] == name
+    (row,) = [line for line in path.read_text().splitlines() if line.endswith(" x.star")]
+    assert shlex.split(row)[0] == name
+    if name.lower() != "nan":  # which starfile takes for a missing value, quoted or not
+        assert starfile.read(path)["rlnMicrographName"].tolist()[0] == name
