@@ -39,8 +39,8 @@ def star(path, block, columns, rows):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     """Two micrographs of dark discs in noise, one without any, as a simulated set."""
-    folder = tmp_path_factory.mktemp("discs")
-    (folder / "micrographs").mkdir()
+    folder = tmp_path_factory.mktemp("suite") / "discs"
+    (folder / "micrographs").mkdir(parents=True)
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:SIDE, :SIDE]
     particles, names = [], []
