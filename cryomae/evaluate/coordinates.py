@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import starfile
 
 from cryomae.errors import FormatError, InputError
 from cryomae.evaluate.names import find_clash, settle, stem
 from cryomae.formats import list_formats, read_picks
-from cryomae.formats.star import COORDINATES, NAME, X, Y
+from cryomae.formats.star import (
+    COORDINATES,
+    NAME,
+    X,
+    coordinate_block,
+    picks_of,
+    read_blocks,
+)
 from cryomae.io.star_list import resolve
 
 PIXEL_SIZE = "rlnMicrographPixelSize"
@@ -48,19 +54,19 @@ class Coordinates:
 
 def read_coordinates(path: Path, name: str | None = None) -> Coordinates:
     """Read one file; ``name`` is its micrograph if a list says so."""
-    picks = read_picks(path)
+    own, size = pd.DataFrame(), None
+    if path.suffix.lower() == ".star":
+        blocks = read_blocks(path)
+        own = coordinate_block(blocks, path).reset_index(drop=True)
+        picks = picks_of(own, path)
+        size = _stated_pixel_size([blocks.get("optics", own), own], path)
+    else:
+        picks = read_picks(path)
     table = picks.table.drop(columns=["diameter", "provenance"])
-    size = None
-    named = name is not None or bool((table["micrograph"] != path.stem).any())
+    named = name is not None or NAME in own or bool((table["micrograph"] != path.stem).any())
     if name is not None:
         table = table.assign(micrograph=name)
-    if path.suffix.lower() == ".star":
-        blocks = _blocks(path)
-        own = next(t for t in blocks.values() if X in t and Y in t)
-        named = named or NAME in own
-        table = pd.concat([table, own.reset_index(drop=True)], axis=1)
-        size = _stated_pixel_size([blocks.get("optics", own), own], path)
-    return Coordinates(path, table, named, size)
+    return Coordinates(path, pd.concat([table, own], axis=1), named, size)
 
 
 def read_all(path: Path) -> list[Coordinates]:
@@ -107,17 +113,11 @@ def _has_coordinates(path: Path) -> bool:
         return any(line.lstrip("_ ").startswith(X) for line in lines)
 
 
-def _blocks(path: Path) -> dict[str, pd.DataFrame]:
-    """Blocks of a STAR file that `read_picks` could read."""
-    blocks = starfile.read(path, always_dict=True, parse_as_string=[NAME])
-    return {k: pd.DataFrame([b]) if isinstance(b, dict) else b for k, b in blocks.items()}
-
-
 def _listed(path: Path) -> list[tuple[str, str]] | None:
     """Micrograph and coordinate file of each row of RELION's list; None if it is no such list."""
     try:
-        tables = _blocks(path).values()
-    except (OSError, ValueError, IndexError, KeyError, AttributeError, TypeError):
+        tables = read_blocks(path).values()
+    except FormatError:
         return None
     for table in tables:
         if NAME in table and COORDINATES in table:

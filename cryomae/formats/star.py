@@ -115,7 +115,19 @@ def read_picks(path: str | Path) -> Picks:
         Score 1 where the file has none; micrograph from ``rlnMicrographName``, else
         the file's stem; diameter NaN, which a STAR file does not hold.
     """
-    table = _coordinate_block(Path(path))
+    return picks_of(coordinate_block(read_blocks(path), path), path)
+
+
+def picks_of(table: pd.DataFrame, path: str | Path) -> Picks:
+    """Picks of the rows of a coordinate block; what `read_picks` gives.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Block with ``rlnCoordinateX`` and ``rlnCoordinateY``.
+    path : str or Path
+        File it came from, which names a micrograph that the block does not name.
+    """
     count = len(table)
     xy = np.column_stack([_numbers(table, X, path), _numbers(table, Y, path)])
     score = _numbers(table, SCORE, path) if SCORE in table else np.ones(count)
@@ -184,7 +196,19 @@ def _quote(text: str) -> str:
     return f'"{text}"' if reserved or any(c.isspace() for c in text) else text
 
 
-def _coordinate_block(path: Path) -> pd.DataFrame:
+def read_blocks(path: str | Path) -> dict[str, pd.DataFrame]:
+    """Blocks of a STAR file as tables, single values as a table of one row.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any STAR file.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read or is no STAR file.
+    """
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=[NAME])
     except FileNotFoundError as error:
@@ -193,8 +217,25 @@ def _coordinate_block(path: Path) -> pd.DataFrame:
         raise FormatError(f"cannot be read: {error.strerror or error}", "", path) from error
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         raise FormatError("is not a STAR file", "check that it is complete", path) from error
-    tables = [pd.DataFrame([b]) if isinstance(b, dict) else b for b in blocks.values()]
-    for table in tables:
+    return {k: pd.DataFrame([b]) if isinstance(b, dict) else b for k, b in blocks.items()}
+
+
+def coordinate_block(blocks: dict[str, pd.DataFrame], path: str | Path) -> pd.DataFrame:
+    """Find the first block with coordinates.
+
+    Parameters
+    ----------
+    blocks : dict of str to DataFrame
+        From `read_blocks`.
+    path : str or Path
+        File to name in the error.
+
+    Raises
+    ------
+    FormatError
+        If there is none.
+    """
+    for table in blocks.values():
         if X in table and Y in table:
             return table
     raise FormatError(
