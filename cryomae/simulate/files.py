@@ -128,20 +128,21 @@ def settings_text(settings: SimulationSettings, diameter: float) -> str:
 
 
 def _record(made: SimulatedMicrograph, settings: SimulationSettings) -> dict[str, Any]:
-    poses, optics = made.particles, made.optics
+    poses = made.particles
     euler = poses.euler()
-    u = 1e4 * (optics.defocus + optics.astigmatism) + poses.deeper
-    v = 1e4 * (optics.defocus - optics.astigmatism) + poses.deeper
+    ctf = asdict(made.optics)
+    middle = _defocus(ctf)
     same = np.ones(len(poses))
     columns = {
         "x": poses.xy[:, 0], "y": poses.xy[:, 1],
         "rot": euler[:, 0], "tilt": euler[:, 1], "psi": euler[:, 2],
-        "defocus_u": u, "defocus_v": v,
-        "defocus_angle": optics.astigmatism_angle * same,
-        "phase_shift": optics.phase_shift * same, "overlap": made.overlap,
+        "defocus_u": middle["rlnDefocusU"] + poses.deeper,
+        "defocus_v": middle["rlnDefocusV"] + poses.deeper,
+        "defocus_angle": middle["rlnDefocusAngle"] * same,
+        "phase_shift": middle["rlnPhaseShift"] * same, "overlap": made.overlap,
     }  # fmt: skip
     return {
-        "ctf": {k: round(v, 5) for k, v in asdict(optics).items()},
+        "ctf": {k: round(v, 5) for k, v in ctf.items()},
         "ice_thickness": round(made.thickness, 2),
         "snr": None if np.isnan(made.snr) else round(made.snr, 6),
         "particle_contrast": round(made.contrast, 6),
@@ -156,6 +157,7 @@ def _record(made: SimulatedMicrograph, settings: SimulationSettings) -> dict[str
 
 
 def _defocus(ctf: dict[str, float]) -> dict[str, float]:
+    """What RELION says of the defocus at the middle of the ice."""
     return {
         "rlnDefocusU": 1e4 * (ctf["defocus"] + ctf["astigmatism"]),
         "rlnDefocusV": 1e4 * (ctf["defocus"] - ctf["astigmatism"]),

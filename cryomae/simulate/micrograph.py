@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from cryomae.simulate.optics import Optics, interaction_constant, spatial_frequency, transfer
 from cryomae.simulate.place import Poses, overlaps, place_particles
-from cryomae.simulate.potential import VOLT_PER_DENSITY, fragment, make_specimen
+from cryomae.simulate.potential import VOLT_PER_DENSITY, Specimen, fragment, make_specimen
 from cryomae.simulate.projector import Projector
 from cryomae.simulate.scene import Region, Scene, add_contaminants, smooth_noise
 from cryomae.simulate.settings import IceSettings, SimulationSettings
@@ -77,16 +78,21 @@ class Simulator:
 
     def __init__(self, settings: SimulationSettings) -> None:
         self.settings = settings
-        rng = np.random.default_rng([settings.seed, _SPECIMEN])
-        self.specimen = make_specimen(settings.particle, settings.pixel_size, rng)
-        self._projector = Projector(self.specimen, settings.pixel_size)
-        pieces = [
-            fragment(self.specimen, rng) for _ in range(2 if settings.contaminants.broken else 0)
-        ]
-        self._pieces = [(piece, Projector(piece, settings.pixel_size)) for piece in pieces]
+        self._rng = np.random.default_rng([settings.seed, _SPECIMEN])
+        self.specimen = make_specimen(settings.particle, settings.pixel_size, self._rng)
         views = settings.particle.views
         rng = np.random.default_rng([settings.seed, _VIEWS])
         self._views = Rotation.random(views, rng=rng) if views else None
+
+    @cached_property
+    def _projector(self) -> Projector:
+        return Projector(self.specimen, self.settings.pixel_size)
+
+    @cached_property
+    def _pieces(self) -> list[tuple[Specimen, Projector]]:
+        """Two pieces of the particle, drawn with what made the particle."""
+        pieces = [fragment(self.specimen, self._rng) for _ in range(2)]
+        return [(piece, Projector(piece, self.settings.pixel_size)) for piece in pieces]
 
     @property
     def diameter(self) -> float:

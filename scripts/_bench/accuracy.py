@@ -24,20 +24,14 @@ from cryomae.evaluate.truth import Truth
 from cryomae.picks import Picks
 
 
-def read_topaz(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Read x, y and score, shape (n, 3), of each micrograph stem from a Topaz table."""
-    table = pd.read_csv(path, sep="\t", dtype={"image_name": str})
-    return {
-        stem(str(name)): part[["x_coord", "y_coord", "score"]].to_numpy(np.float64)
-        for name, part in table.groupby("image_name")
-    }
-
-
 def topaz_picks(path: Path) -> Picks:
-    """Read a Topaz table as picks."""
+    """Read a Topaz table (image_name, x_coord, y_coord, score) as picks."""
+    table = pd.read_csv(path, sep="\t", dtype={"image_name": str})
     return Picks.concat(
-        Picks.from_arrays(name, rows[:, :2], rows[:, 2], float("nan"), "topaz")
-        for name, rows in read_topaz(path).items()
+        Picks.from_arrays(
+            stem(str(name)), part[["x_coord", "y_coord"]], part["score"], float("nan"), "topaz"
+        )
+        for name, part in table.groupby("image_name")
     )
 
 
