@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cryomae import __version__
+from cryomae.batch.diameter import describe
 from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.log import logger
 from cryomae.batch.record import Record, write_config
@@ -20,8 +21,10 @@ from cryomae.batch.tables import (
     write_relion_lists,
     write_summary_csv,
 )
+from cryomae.diameter import DiameterEstimate
 from cryomae.formats import star
 from cryomae.picks import Picks
+from cryomae.report.charts import diameter_figure, save_png
 from cryomae.report.preview import draw_preview
 from cryomae.report.summary import HISTOGRAM_BINS, Page, write_summary
 
@@ -45,6 +48,7 @@ def finish(job: Job, result: RunResult, started: float) -> None:
     result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
     write_summary_csv(layout.table, result.outcomes)
     total = len(result.done)
+    estimate = _estimate(job)
     without = sum(o.preview_file is None for o in result.done)
     if job.preview and without and total <= PREVIEW_LIMIT:
         result.notes.append(
@@ -52,6 +56,9 @@ def finish(job: Job, result: RunResult, started: float) -> None:
             "run with --no-preview; --overwrite draws them."
         )
     save_config(job, started, result)
+    if estimate is not None:
+        result.files["diameter"] = layout.diameter_chart
+        save_png(diameter_figure(estimate), layout.diameter_chart)
     write_summary(layout.html, _page(job, result, histogram))
     result.files |= {
         "summary": layout.html,
@@ -85,6 +92,8 @@ def save_config(job: Job, started: float, result: RunResult | None = None) -> No
         "device": str(job.detector.device),
         "pixel_size_option": job.pixel_size,
     }
+    if (estimate := _estimate(job)) is not None:
+        content["diameter_estimate"] = describe(estimate)
     if result is not None:
         content["pixel_sizes_used"] = _pixel_sizes(result)
         content["threshold"] = {"value": result.threshold, "explanation": result.explanation}
@@ -150,6 +159,10 @@ def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None
         outcome.preview_file = path
 
 
+def _estimate(job: Job) -> DiameterEstimate | None:
+    return None if job.settled is None else job.settled.estimate
+
+
 def _pixel_sizes(result: RunResult) -> list[dict[str, Any]]:
     counts = Counter((o.pixel_size, o.pixel_size_source) for o in result.done)
     return [
@@ -173,4 +186,5 @@ def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
             None if job.micrographs_star is None else project_path(job.micrographs_star)
         ),
         output=project_path(job.layout.root),
+        estimate=_estimate(job),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryomae.batch.diameter import SettledDiameter
 from cryomae.batch.engine import DetectorLike, Engine
 from cryomae.batch.layout import Layout
 from cryomae.batch.record import Fingerprint
@@ -26,3 +27,4 @@ class Job:
     preview: bool
     command: tuple[str, ...]
     micrographs_star: Path | None
+    settled: SettledDiameter | None = None

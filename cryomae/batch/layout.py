@@ -40,6 +40,7 @@ class Layout:
         self.together = output_dir / "all_picks.star"
         self.table = output_dir / "summary.csv"
         self.html = output_dir / "summary.html"
+        self.diameter_chart = output_dir / "diameter.png"
         self.picks_folder = output_dir / "picks"
 
     def candidates(self, name: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryomae.batch.diameter import SettledDiameter
 from cryomae.batch.engine import DetectorLike, Engine, default_engine
 from cryomae.batch.finish import finish, save_config
 from cryomae.batch.job import PREVIEW_LIMIT, Job
@@ -36,6 +37,7 @@ def run_pick(
     dry_run: bool = False,
     command: Sequence[str] = (),
     micrographs_star: Path | None = None,
+    settled: SettledDiameter | None = None,
     engine: Engine | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
@@ -69,6 +71,8 @@ def run_pick(
         Command line, for the record.
     micrographs_star : Path, optional
         STAR file the micrographs came from.
+    settled : SettledDiameter, optional
+        How the diameter of the settings was found, if the user did not give it.
     engine : Engine, optional
         Replacement of reader, picker and threshold.
     on_progress : callable, optional
@@ -99,6 +103,7 @@ def run_pick(
         preview,
         tuple(command),
         micrographs_star,
+        settled,
     )
     if not overwrite:
         job.fingerprint.check(layout.config)
@@ -110,11 +115,15 @@ def run_pick(
         save_config(job, started)
         logger.info("command: %s", " ".join(command) or "(called from Python)")
         logger.info("settings: %s", asdict(job.fingerprint) | settings.model_dump())
+        if settled is not None:
+            logger.info("%s", settled.sentence)
         logger.info("%d micrographs, %d not found", len(refs), len(missing))
         for outcome in missing:
             logger.error("%s: %s (%s)", outcome.name, outcome.cause, outcome.remedy)
         outcomes, interrupted = _score_all(job, refs, on_progress or (lambda _: None))
         result = RunResult(layout.root, outcomes + missing, interrupted=interrupted)
+        if settled is not None and settled.warning:
+            result.notes.append(settled.warning)
         finish(job, result, started)
     return result
 

@@ -10,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from cryomae.batch import RunResult
+    from cryomae.batch.diameter import SettledDiameter
+    from cryomae.micrograph import MicrographRef
     from cryomae.settings import PickSettings
 
 
@@ -24,10 +26,11 @@ def pick(
         ),
     ],
     diameter: Annotated[
-        float,
+        str,
         typer.Option(
-            metavar="Å",
-            help="Particle diameter in Å: the longest dimension of the particle.",
+            metavar="Å|auto",
+            help="Particle diameter in Å: the longest dimension of the particle; or auto, to "
+            "estimate it from some of the micrographs.",
             show_default=False,
         ),
     ],
@@ -109,7 +112,7 @@ def pick(
 ) -> None:
     """Pick particles in micrographs and write RELION coordinate files.
 
-    The one thing you must know is the diameter of your particle. If a run is
+    The one thing cryomae asks for is the diameter of your particle. If a run is
     stopped, the same command goes on where it was.
 
     For example:
@@ -119,16 +122,26 @@ def pick(
       From a RELION project, so that names and pixel size are RELION's own:
         cryomae pick CtfFind/job003/micrographs_ctf.star --diameter 180 -o Picks
 
+      Without knowing the diameter:
+        cryomae pick micrographs/ --diameter auto
+
       The same picks again with another threshold, in seconds:
         cryomae pick micrographs/ --diameter 180 --threshold 0.6
 
     Every option but the diameter has a default that fits most data.
     """
-    settings = _settings(diameter, min_distance, threshold, max_picks, model)
+    length = _length(diameter)
+    # Whether the others make sense is said before an estimate takes its time.
+    settings = _settings(
+        1.0 if length is None else length, min_distance, threshold, max_picks, model
+    )
     if pixel_size is not None and not 0 < pixel_size < 1000:
         raise typer.BadParameter("give Å per pixel, such as 1.06", param_hint="--pixel-size")
     try:
-        result = _run(inputs, output, settings, pixel_size, device, preview, overwrite, dry_run)
+        result = _run(
+            inputs, output, settings, pixel_size, device, preview, overwrite, dry_run,
+            auto=length is None,
+        )  # fmt: skip
     except KeyboardInterrupt:
         typer.secho("Stopped. Run the same command again to go on.", fg="yellow", err=True)
         raise typer.Exit(130) from None
@@ -143,6 +156,18 @@ def pick(
 
     (show_plan if dry_run else show_result)(result)
     raise typer.Exit(130 if result.interrupted else 1 if result.failed else 0)
+
+
+def _length(diameter: str) -> float | None:
+    """Diameter in Å; None for ``auto``."""
+    if diameter.strip().lower() == "auto":
+        return None
+    try:
+        return float(diameter)
+    except ValueError:
+        raise typer.BadParameter(
+            "give a length in Å, such as 180, or auto", param_hint="--diameter"
+        ) from None
 
 
 def _settings(
@@ -175,6 +200,8 @@ def _run(
     preview: bool,
     overwrite: bool,
     dry_run: bool,
+    *,
+    auto: bool,
 ) -> RunResult:
     from cryomae.batch import Outcome, RunResult, run_pick
     from cryomae.cli.progress import show_progress
@@ -187,6 +214,10 @@ def _run(
     from cryomae.pick import load_detector
 
     detector = load_detector(settings.model, device)
+    settled = None
+    if auto:
+        settled = _settle(refs, output, pixel_size, overwrite)
+        settings = settings.model_copy(update={"diameter": settled.diameter})
     stars = [Path(text) for text in inputs if text.lower().endswith(".star")]
     with show_progress(quiet=dry_run) as tell:
         return run_pick(
@@ -201,8 +232,26 @@ def _run(
             dry_run=dry_run,
             command=["cryomae", *sys.argv[1:]],
             micrographs_star=stars[0] if len(stars) == len(inputs) == 1 else None,
+            settled=settled,
             on_progress=tell,
         )
+
+
+def _settle(
+    refs: list[MicrographRef], output: Path, pixel_size: float | None, overwrite: bool
+) -> SettledDiameter:
+    """Find the diameter and say what it is."""
+    from cryomae.batch.diameter import settle_diameter
+    from cryomae.cli.progress import show_count
+
+    with show_count("Estimating the diameter", "micrographs") as tell:
+        settled = settle_diameter(
+            refs, output, pixel_size=pixel_size, overwrite=overwrite, on_progress=tell
+        )
+    typer.echo(settled.sentence)
+    if settled.warning:
+        typer.secho(f"warning: {settled.warning}", fg="yellow", err=True)
+    return settled
 
 
 def _explain_unexpected(error: Exception, output: Path, *, write: bool) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
+
+from cryomae.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from cryomae.diameter import DiameterEstimate
 
 BLUE, GREY, RED = "#2a6f97", "#c3ccd3", "#b3261e"
 
@@ -83,6 +91,38 @@ def counts_chart(counts: Sequence[int]) -> Markup:
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return as_svg(figure)
+
+
+def diameter_figure(estimate: DiameterEstimate) -> Figure:
+    """How likely each diameter is, and the one that was taken.
+
+    Parameters
+    ----------
+    estimate : DiameterEstimate
+    """
+    figure, axes = new_axes("diameter (Å)", "probability")
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.axvspan(estimate.low, estimate.high, color=GREY, alpha=0.5, linewidth=0)
+    axes.plot(estimate.diameters, estimate.curve, color=BLUE, marker="o", markersize=3)
+    axes.axvline(estimate.diameter, color=RED, linewidth=1.6)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([30, 50, 100, 200, 500, 1000]))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(estimate.diameters.min(), estimate.diameters.max())
+    axes.set_ylim(bottom=0)
+    axes.set_title(
+        f"{estimate.diameter:.0f} Å ({estimate.low:.0f} to {estimate.high:.0f} Å), "
+        f"confidence {estimate.confidence:.2f}",
+        fontsize="medium",
+    )
+    return figure
+
+
+def save_png(figure: Figure, path: str | Path) -> None:
+    """Write a chart as PNG."""
+    with atomic_path(Path(path)) as temporary:
+        FigureCanvasAgg(figure).print_figure(temporary, dpi=120, format="png")
 
 
 def new_axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cryomae.atomic import write_text
-from cryomae.report.charts import counts_chart, histogram_chart
+from cryomae.report.charts import as_svg, counts_chart, diameter_figure, histogram_chart
 from cryomae.report.page import jpeg, render
 from cryomae.settings import PickSettings
 
 if TYPE_CHECKING:
     from cryomae.batch.result import Outcome, RunResult
+    from cryomae.diameter import DiameterEstimate
 
 HISTOGRAM_BINS: NDArray[np.float64] = np.linspace(0, 1, 51)
 """Edges of the score histogram."""
@@ -50,6 +51,8 @@ class Page:
         STAR file the micrographs came from.
     output : str
         Folder of the run, as RELION would name it.
+    estimate : DiameterEstimate, optional
+        Where the diameter was estimated.
     """
 
     result: RunResult
@@ -62,6 +65,7 @@ class Page:
     pixel_size: float | None
     micrographs_star: str | None
     output: str
+    estimate: DiameterEstimate | None = None
 
 
 def write_summary(path: str | Path, page: Page) -> None:
@@ -89,6 +93,7 @@ def write_summary(path: str | Path, page: Page) -> None:
         box=box_size(page),
         commands=relion_commands(page),
         words=settings_in_words(page),
+        diameter=None if page.estimate is None else as_svg(diameter_figure(page.estimate)),
     )
     write_text(path, html)
 
@@ -98,7 +103,7 @@ def settings_in_words(page: Page) -> list[tuple[str, str]]:
     settings = page.settings
     most = settings.max_picks
     words = [
-        ("Particle diameter", f"{settings.diameter:g} Å"),
+        ("Particle diameter", f"{settings.diameter:g} Å{_range(page.estimate)}"),
         ("Least distance between picks", f"{page.min_distance:g} Å"),
         ("Most picks in a micrograph", "no limit" if most is None else str(most)),
         ("Model", f"{page.model} (sha256 {page.model_sha256[:12]}…)"),
@@ -114,6 +119,15 @@ def settings_in_words(page: Page) -> list[tuple[str, str]]:
         origin = " and ".join(named.get(source, source) for source in sources)
         words.insert(1, ("Pixel size", f"{page.pixel_size:.4g} Å, from {origin}"))
     return words
+
+
+def _range(estimate: DiameterEstimate | None) -> str:
+    if estimate is None:
+        return ""
+    return (
+        f", estimated ({estimate.low:.0f} to {estimate.high:.0f} Å, "
+        f"confidence {estimate.confidence:.2f})"
+    )
 
 
 def box_size(page: Page) -> int | None:
