@@ -12,6 +12,7 @@ from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
 from cryomae.cli.pick import pick
+from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
 from cryomae.errors import CryomaeError, InputError
 
@@ -41,6 +42,7 @@ app.command()(models)
 app.command()(evaluate)
 app.command()(simulate)
 app.command()(bench_al)
+app.command()(pretrain)
 
 
 def _show_version(wanted: bool) -> None:

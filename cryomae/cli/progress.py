@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -18,6 +19,9 @@ from rich.progress import (
 )
 
 from cryomae.batch import Progress as Step
+
+if TYPE_CHECKING:
+    from cryomae.train.loop import Progress as TrainingStep
 
 
 @contextmanager
@@ -74,6 +78,57 @@ def show_count(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     ) as bar:
         task = bar.add_task(what, total=None, rate="")
         yield lambda done, total: bar.update(task, completed=done, total=total, rate=rate(done))
+
+
+@contextmanager
+def show_training() -> Iterator[Callable[[TrainingStep], None]]:
+    """Give a function that shows each step of a training: loss, windows a second, time left."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _TrainingLines()
+        return
+    bar = Progress(
+        TextColumn("Training"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[news]}"),
+        console=console,
+        expand=True,
+    )
+    task = bar.add_task("", total=None, news="")
+
+    def tell(at: TrainingStep) -> None:
+        bar.start()  # not before the first step: other bars may have the screen until then
+        news = f"loss {at.loss:.4f}  {at.windows_per_second:.1f} windows/s  {_left(at)}"
+        bar.update(task, completed=at.step, total=at.steps, news=news)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
+
+
+class _TrainingLines:
+    """A line every ten seconds, and for the last step."""
+
+    def __init__(self) -> None:
+        self._said = -float("inf")
+
+    def __call__(self, at: TrainingStep) -> None:
+        now = time.monotonic()
+        if now - self._said < 10 and at.step < at.steps:
+            return
+        self._said = now
+        typer.echo(
+            f"step {at.step}/{at.steps}: loss {at.loss:.4f}, "
+            f"{at.windows_per_second:.1f} windows/s, {_left(at)}",
+            err=True,
+        )
+
+
+def _left(at: TrainingStep) -> str:
+    seconds = (at.steps - at.step) * at.step_seconds
+    return f"{seconds // 3600:.0f}:{seconds // 60 % 60:02.0f}:{seconds % 60:02.0f} left"
 
 
 def _bar(console: Console) -> Progress:

@@ -1,0 +1,1 @@
+"""Training: fields to learn from, masked pretraining, few-shot training from exemplars."""
