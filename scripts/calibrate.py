@@ -1,92 +1,102 @@
 """Turn a trained checkpoint into the shipped weights: calibrate its scores and write the card.
 
-Scores of peaks on held-out simulated fields (seeds that training never drew) are fitted
-by Platt scaling on one half and checked on the other: reliability, expected calibration
-error, average precision by signal-to-noise ratio, and the automatic threshold against
-0.5 and against the best threshold that truth could choose.
+Scores of peaks on held-out simulated fields (a seed that training never drew) are fitted
+by Platt scaling on one half of the particles and checked on the other: reliability, expected
+calibration error, average precision by signal-to-noise ratio, and the automatic threshold
+against 0.5 and against the best threshold that truth could choose. The scaling is folded
+into the last layer.
 
-    python scripts/calibrate.py --checkpoint runs/default/finetune.pt --fields 200
+    python scripts/calibrate.py --checkpoint runs/default/detect/checkpoint.safetensors
+    python scripts/calibrate.py --install    # also write cryomae/model/weights
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from scipy.optimize import minimize
 
 from cryomae.evaluate.calibration import reliability
 from cryomae.evaluate.matching import match_picks, precision_recall
-from cryomae.model import Calibration, ModelCard, save_model
-from cryomae.model.detector import STRIDE, ParticleDetector
-from cryomae.model.mae import EncoderConfig
+from cryomae.model import EncoderConfig, ModelCard, ParticleDetector, save_model
+from cryomae.model.detector import STRIDE
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
+from cryomae.pick.pipeline import probability
 from cryomae.prepare import WORKING_DIAMETER as D
-from cryomae.simulate.patches import Field, simulate_field
+from cryomae.train.fields import Field, simulate_fields
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-HELD_OUT = 10_000_000  # training draws seeds far below
-LOWEST = -6.0  # logits below this never become candidates
+HELD_OUT = 10_000_000  # a seed far from those of training
+LOWEST = -9.0  # logits below this never become candidates, whatever the calibration
+BANDS = ((0.012, 0.04), (0.04, 0.12), (0.12, 0.4), (0.4, 1.5))  # of the signal-to-noise ratio
+AVERAGE = "average/module.detector."
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of one field: their logits, which are true, and how many there are to be found."""
+
+    logit: NDArray[np.float64]
+    hit: NDArray[np.bool_]
+    truth: int
+    snr: float
 
 
 def load(checkpoint: Path) -> ParticleDetector:
     """The averaged model of a checkpoint."""
-    state = torch.load(checkpoint, weights_only=True)["average"]
+    state = load_file(checkpoint)
     model = ParticleDetector(EncoderConfig())
     model.load_state_dict(
-        {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
+        {k.removeprefix(AVERAGE): v for k, v in state.items() if k.startswith(AVERAGE)}
     )
     return model.eval()
 
 
-def peaks_of(
-    detector: Detector,
-    seed: int,
-    size: int,
-    simulate: Callable[[int, np.random.Generator], Field] = simulate_field,
-) -> dict[str, Any]:
-    """Peak logits of one held-out field, which of them are true, and how many truths there are."""
-    field = simulate(size, np.random.default_rng([HELD_OUT, seed]))
-    logits = detector.logits(field.image)
-    on_map, height = find_peaks(logits, LOWEST)
+def detector_of(model: ParticleDetector) -> Detector:
+    """A model without a card, ready to score."""
+    card = ModelCard(
+        name="trial", architecture="default", description="", sha256="", parameters=0,
+        recipe="", data="",
+    )  # fmt: skip
+    device = choose_device("auto")
+    return Detector(model.to(device), card, device, choose_dtype(device), choose_batch(device))
+
+
+def peaks_of(detector: Detector, field: Field) -> Peaks:
+    """Pick a field as `cryomae.pick.pick` does, and judge the peaks."""
+    assert field.centres is not None
+    assert field.ignore is not None
+    on_map, height = find_peaks(detector.logits(field.image), LOWEST)
     xy = on_map * STRIDE + (STRIDE - 1) / 2
     usable = field.valid & ~field.ignore
     whole = inside(xy, usable, D / 2)
-    xy, height = xy[whole], height[whole]
-    kept = suppress(xy, D / 2)
-    xy, height = xy[kept], height[kept]
+    kept = suppress(xy[whole], D / 2)
+    xy, height = xy[whole][kept], height[whole][kept]
     truth = field.centres.astype(np.float64)
-    hits = match_picks(xy, height, truth, D / 2)
+    hit = match_picks(xy, height, truth, D / 2)
     total = int(inside(truth, usable, D / 2).sum()) if len(truth) else 0
-    on_field = ((truth >= 0) & (truth < size)).all(axis=1) if len(truth) else np.zeros(0, bool)
-    return {
-        "logit": height,
-        "hit": hits,
-        "truth": max(total, int(hits.sum())),
-        "snr": field.snr,
-        "density": float(on_field.sum()) * D**2 / size**2,
-    }
+    return Peaks(height, hit, max(total, int(hit.sum())), field.snr)
 
 
-def platt(logit: NDArray, hit: NDArray) -> Calibration:
-    """Fit slope and offset by maximum likelihood."""
+def platt(logit: NDArray, hit: NDArray) -> tuple[float, float]:
+    """Slope and offset of Platt scaling, by maximum likelihood."""
 
     def loss(p: NDArray) -> float:
         x = p[0] * logit + p[1]
         return float(np.mean(np.logaddexp(0, x) - hit * x))
 
     best = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return Calibration(slope=round(float(best[0]), 4), offset=round(float(best[1]), 4))
+    return float(best[0]), float(best[1])
 
 
 def f1_at(p: NDArray, hit: NDArray, truth: int, threshold: float) -> float:
@@ -101,56 +111,55 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--checkpoint", type=Path, default=Path("runs/default/finetune.pt"))
-    parser.add_argument("--fields", type=int, default=200)
-    parser.add_argument("--size", type=int, default=640, help="side of a field, working pixels")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=Path("runs/default/detect/checkpoint.safetensors")
+    )
+    parser.add_argument("--particles", type=int, default=60, help="each has three fields")
     parser.add_argument("--output", type=Path, default=Path("runs/default/calibration"))
     parser.add_argument("--install", action="store_true", help="write the shipped weights")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
-    device = choose_device("auto")
-    card = ModelCard(
-        name="trial", architecture="default", description="", sha256="", parameters=0,
-        calibration=Calibration(slope=1, offset=0), recipe="", data="",
-    )  # fmt: skip
     model = load(options.checkpoint)
-    detector = Detector(model, card, device, choose_dtype(device), choose_batch(device))
-    fields = [peaks_of(detector, seed, options.size) for seed in range(options.fields)]
-    fit, check = fields[::2], fields[1::2]
+    detector = detector_of(model)
+    halves: tuple[list[Peaks], list[Peaks]] = ([], [])
+    for index in range(options.particles):
+        for field in simulate_fields(HELD_OUT, index):
+            halves[index % 2].append(peaks_of(detector, field))
+    fit, check = halves
+    slope, offset = platt(
+        np.concatenate([f.logit for f in fit]), np.concatenate([f.hit for f in fit]).astype(float)
+    )
+    model.calibrate(slope, offset)
 
-    def pool(part: list, key: str) -> NDArray:
-        return np.concatenate([f[key] for f in part])
+    def score(field: Peaks) -> NDArray:
+        return probability(field.logit * slope + offset)
 
-    scale = platt(pool(fit, "logit"), pool(fit, "hit").astype(float))
-
-    def probability(logit: NDArray) -> NDArray:
-        return 1 / (1 + np.exp(-(logit * scale.slope + scale.offset)))
-
-    p, hit = probability(pool(check, "logit")), pool(check, "hit")
+    p = np.concatenate([score(f) for f in check])
+    hit = np.concatenate([f.hit for f in check])
     shown = p >= CANDIDATE_FLOOR
     scores = reliability(p[shown], hit[shown])
     ece = scores.error
     by_snr = {}
-    for low, high in ((0.05, 0.15), (0.15, 0.5), (0.5, 2.0)):
-        part = [f for f in check if low <= f["snr"] < high and f["truth"] >= 5]
-        curves = [precision_recall(f["logit"], f["hit"], f["truth"]) for f in part]
-        rows = {
+    for low, high in BANDS:
+        part = [f for f in check if low <= f.snr < high and f.truth >= 5]
+        curves = [precision_recall(f.logit, f.hit, f.truth) for f in part]
+        rows: dict[str, list[float]] = {
             "ap": [curve.average_precision for curve in curves],
             "f1 automatic": [],
             "f1 at 0.5": [],
             "f1 best": [curve.best_f1 for curve in curves],
         }
         for f in part:
-            q = probability(f["logit"])
+            q = score(f)
             automatic = choose_threshold([q[q >= CANDIDATE_FLOOR]]).value
-            rows["f1 automatic"].append(f1_at(q, f["hit"], f["truth"], automatic))
-            rows["f1 at 0.5"].append(f1_at(q, f["hit"], f["truth"], 0.5))
+            rows["f1 automatic"].append(f1_at(q, f.hit, f.truth, automatic))
+            rows["f1 at 0.5"].append(f1_at(q, f.hit, f.truth, 0.5))
         by_snr[f"SNR {low} to {high}"] = {
             "fields": len(part),
             **{k: round(float(np.mean(v)), 3) for k, v in rows.items()},
         }
-    figures = {"platt": scale.model_dump(), "ece": round(ece, 4), **by_snr}
+    figures = {"slope": slope, "offset": offset, "ece": round(ece, 4), **by_snr}
     print(json.dumps(figures, indent=1))
     (options.output / "calibration.json").write_text(json.dumps(figures, indent=1))
 
@@ -171,9 +180,8 @@ def main() -> None:
             {
                 "name": "default",
                 "architecture": "default",
-                "description": "Masked autoencoder encoder with a particle head; picks any "
+                "description": "Encoder of a masked autoencoder with a pyramid; picks any "
                 "particle of about the given diameter without examples.",
-                "calibration": scale,
                 "recipe": "scripts/train_default.py with configs/default.yaml, then "
                 "scripts/calibrate.py --install",
                 "data": "Simulated fields of procedural particles only; no real micrograph "

@@ -4,7 +4,7 @@ Every field is taken for a data set of its own. Prints the mean F1 of each rule,
 the best threshold which truth could choose, on fields as in training (other seeds) and on
 fields blurred beyond anything in training; and the picks in fields without particles.
 
-    python scripts/compare_thresholds.py --fields 60 --output runs/thresholds
+    python scripts/compare_thresholds.py --particles 20 --output runs/thresholds
 """
 
 import argparse
@@ -20,15 +20,15 @@ from scipy import ndimage
 
 from cryomae.evaluate.matching import precision_recall
 from cryomae.pick import CANDIDATE_FLOOR, choose_threshold, load_detector
+from cryomae.pick.pipeline import probability
 from cryomae.prepare import flatten
-from cryomae.simulate.patches import Field, simulate_field
+from cryomae.train.fields import Field, simulate_fields
 
-FIRST_SEED = 500_000  # beyond the fields of scripts/calibrate.py
+SEED = 20_000_000  # neither training's nor that of scripts/calibrate.py
 
 
-def blurred(size: int, rng: np.random.Generator) -> Field:
+def blurred(field: Field, rng: np.random.Generator) -> Field:
     """A field blurred by 2 to 4.5 working pixels more."""
-    field = simulate_field(size, rng)
     smooth = ndimage.gaussian_filter(field.image, rng.uniform(2, 4.5))
     image, _ = flatten(smooth, field.valid)
     return dataclasses.replace(field, image=image)
@@ -56,7 +56,7 @@ RULES: dict[str, Callable[[NDArray], float]] = {
     "0.5": lambda p: 0.5,
     "expected F1": expected_f1,
     "Otsu": otsu,
-    "two Gaussians (ours)": lambda p: choose_threshold([p]).value,
+    "ours": lambda p: choose_threshold([p]).value,
 }
 
 
@@ -65,32 +65,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--fields", type=int, default=60, help="of each kind")
-    parser.add_argument("--size", type=int, default=640, help="side of a field, working pixels")
+    parser.add_argument("--particles", type=int, default=20, help="each has three fields")
     parser.add_argument("--model", default="default")
     parser.add_argument("--output", type=Path, default=Path("runs/thresholds"))
     options = parser.parse_args()
     detector = load_detector(options.model)
     result: dict[str, dict[str, float]] = {}
-    for kind, simulate in (("as in training", simulate_field), ("blurred more", blurred)):
+    rng = np.random.default_rng(SEED)
+    plain = [f for i in range(options.particles) for f in simulate_fields(SEED, i)]
+    kinds = {"as in training": plain, "blurred more": [blurred(f, rng) for f in plain]}
+    for kind, fields in kinds.items():
         f1: dict[str, list[float]] = {name: [] for name in [*RULES, "best"]}
         empty: dict[str, list[int]] = {name: [] for name in RULES}
-        for seed in range(FIRST_SEED, FIRST_SEED + options.fields):
-            field = peaks_of(detector, seed, options.size, simulate)
-            p = detector.probability(field["logit"])
+        for field in fields:
+            found = peaks_of(detector, field)
+            p = probability(found.logit)
             candidates = np.clip(p[p >= CANDIDATE_FLOOR], 1e-4, 1 - 1e-4)
             if len(candidates) < 5:
                 continue
-            if 0 < field["truth"] < 8:
+            if 0 < found.truth < 8:
                 continue  # too few for an F1, too many for an empty field
             for name, rule in RULES.items():
                 value = rule(candidates)
-                if field["truth"]:
-                    f1[name].append(f1_at(p, field["hit"], field["truth"], value))
+                if found.truth:
+                    f1[name].append(f1_at(p, found.hit, found.truth, value))
                 else:
                     empty[name].append(int((p >= value).sum()))
-            if field["truth"]:
-                curve = precision_recall(p, field["hit"], field["truth"])
+            if found.truth:
+                curve = precision_recall(p, found.hit, found.truth)
                 f1["best"].append(curve.best_f1)
         result[f"F1, {kind}, {len(f1['best'])} fields"] = {
             name: round(float(np.mean(values)), 3) for name, values in f1.items()

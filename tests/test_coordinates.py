@@ -17,7 +17,7 @@ import torch
 
 from cryomae.batch import run_pick
 from cryomae.io import find_micrographs
-from cryomae.model import STRIDE, Calibration, EncoderConfig, ModelCard
+from cryomae.model import STRIDE, EncoderConfig, ModelCard
 from cryomae.pick import Detector
 from cryomae.settings import PickSettings
 
@@ -47,7 +47,6 @@ def darkness_detector():
         description="",
         sha256="0" * 64,
         parameters=0,
-        calibration=Calibration(slope=1, offset=0),
         recipe="",
         data="",
     )

@@ -3,7 +3,6 @@
 from cryomae.model.detector import STRIDE, ParticleDetector
 from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
 from cryomae.model.registry import (
-    Calibration,
     ModelCard,
     create_model,
     list_models,
@@ -14,7 +13,6 @@ from cryomae.model.registry import (
 
 __all__ = [
     "STRIDE",
-    "Calibration",
     "Encoder",
     "EncoderConfig",
     "MaskedAutoencoder",

@@ -1,4 +1,11 @@
-"""Encoder with a head that says, every other working pixel, whether a particle is centred there."""
+"""Encoder with a head that says, every other working pixel, whether a particle is centred there.
+
+Two paths see a window. The masked autoencoder's encoder turns it into tokens that know the
+whole window; a small convolutional pyramid keeps the detail that a token of eight pixels
+loses. They meet at the scale of the tokens and go up again to the scale of the scores, as in
+a U-Net (Ronneberger, Fischer and Brox, MICCAI 2015). Either path can be left out, which is
+how ``scripts/ablate_training.py`` measures what each of them gives.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,58 +15,106 @@ from cryomae.model.mae import Encoder, EncoderConfig
 STRIDE = 2
 """Working pixels between two scores; score (0, 0) lies at pixel ``(STRIDE - 1) / 2``."""
 
-PRIOR = 0.03
+PRIOR = 0.02
 """Share of positive score pixels at which an untrained head starts, so that early loss is calm."""
 
+_WIDTHS = (16, 32, 64, 128)  # channels at 1, 2, 4 and 8 working pixels
 
-class ParticleHead(nn.Module):
-    """Scores from tokens: each token becomes a small patch of features, smoothed across patches."""
 
-    def __init__(self, config: EncoderConfig, features: int = 24) -> None:
+def _convolve(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _double(x: Tensor) -> Tensor:
+    return nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Pyramid(nn.Module):
+    """Detail of a window at 2, 4 and 8 working pixels."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.config = config
-        self.up = config.patch // STRIDE
-        self.spread = nn.Linear(config.dim, features * self.up**2)
-        self.smooth = nn.Sequential(
-            nn.GELU(),
-            nn.Conv2d(features, features, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(features, features, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(features, 1, 1),
-        )
-        last = self.smooth[-1]
-        assert isinstance(last, nn.Conv2d)
-        assert last.bias is not None
-        nn.init.constant_(last.bias, float(torch.logit(torch.tensor(PRIOR))))
+        a, b, c, d = _WIDTHS
+        self.stem = _convolve(1, a)
+        self.at_2 = nn.Sequential(_convolve(a, b, 2), _convolve(b, b))
+        self.at_4 = nn.Sequential(_convolve(b, c, 2), _convolve(c, c))
+        self.at_8 = nn.Sequential(_convolve(c, d, 2), _convolve(d, d))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (b, 1, window / STRIDE, window / STRIDE) from tokens (b, n, dim)."""
-        grid = self.config.grid
-        features = self.spread(tokens).transpose(1, 2).unflatten(2, (grid, grid))
-        logits: Tensor = self.smooth(nn.functional.pixel_shuffle(features, self.up))
-        return logits
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at 2, 4 and 8 working pixels."""
+        half = self.at_2(self.stem(windows))
+        quarter = self.at_4(half)
+        return half, quarter, self.at_8(quarter)
 
 
 class ParticleDetector(nn.Module):
-    """The model that picks: a pretrained encoder and a particle-versus-background head.
+    """The model that picks.
 
     Parameters
     ----------
     config : EncoderConfig
+    tokens, detail : bool
+        Whether there is an encoder, and whether there is a pyramid: both, but for ablations.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, tokens: bool = True, detail: bool = True) -> None:
         super().__init__()
-        self.encoder = Encoder(config)
-        self.head = ParticleHead(config)
+        if config.patch != 8:
+            raise ValueError("the head is made for patches of 8 working pixels")
+        _, b, c, d = _WIDTHS
+        self.config = config
+        self.encoder = Encoder(config) if tokens else None
+        self.pyramid = Pyramid() if detail else None
+        self.enter = nn.Conv2d(config.dim, d, 1)
+        self.join = _convolve(d, d)
+        self.at_4 = nn.Sequential(_convolve(d + (c if detail else 0), c), _convolve(c, c))
+        self.at_2 = nn.Sequential(_convolve(c + (b if detail else 0), b), _convolve(b, b))
+        self.leave = nn.Conv2d(b, 1, 1)
+        assert self.leave.bias is not None
+        nn.init.constant_(self.leave.bias, float(torch.logit(torch.tensor(PRIOR))))
 
-    @property
-    def config(self) -> EncoderConfig:
-        """Shape of the encoder."""
-        return self.encoder.config
+    def features(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known of every place.
+
+        Returns
+        -------
+        coarse : Tensor, shape (b, 128, window / 8, window / 8)
+        fine : Tensor, shape (b, 32, window / STRIDE, window / STRIDE)
+        """
+        windows = windows.contiguous(memory_format=torch.channels_last)
+        skips: tuple[Tensor, ...] = ()
+        eighth: Tensor | None = None
+        if self.pyramid is not None:
+            half, quarter, eighth = self.pyramid(windows)
+            skips = (quarter, half)
+        if self.encoder is not None:
+            grid = self.config.grid
+            seen = self.encoder(windows).transpose(1, 2).unflatten(2, (grid, grid))
+            entered = self.enter(seen)
+            eighth = entered if eighth is None else eighth + entered
+        assert eighth is not None
+        coarse = self.join(eighth)
+        x = self.at_4(torch.cat([_double(coarse), *skips[:1]], dim=1))
+        x = self.at_2(torch.cat([_double(x), *skips[1:]], dim=1))
+        return coarse, x
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits (b, 1, window / STRIDE, window / STRIDE) of windows (b, 1, window, window)."""
-        logits: Tensor = self.head(self.encoder(windows))
+        logits: Tensor = self.leave(self.features(windows)[1])
         return logits
+
+    @torch.no_grad()
+    def calibrate(self, slope: float, offset: float) -> None:
+        """Change the last layer so that logits become ``slope * logit + offset``.
+
+        With Platt scaling's numbers (Platt, *Probabilistic outputs for support vector
+        machines*, 1999) the sigmoid of a peak's logit is then the probability that it is a
+        particle: the calibration is part of the weights, and of their hash.
+        """
+        assert self.leave.bias is not None
+        self.leave.weight.mul_(slope)
+        self.leave.bias.mul_(slope).add_(offset)

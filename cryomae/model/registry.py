@@ -22,21 +22,9 @@ from cryomae.model.detector import ParticleDetector
 from cryomae.model.mae import EncoderConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
-FORMAT = 1
+FORMAT = 2
 
 _REGISTRY: dict[str, Callable[[], ParticleDetector]] = {}
-
-
-class Calibration(BaseModel):
-    """Platt scaling: probability = sigmoid(slope * logit + offset) of a peak's logit.
-
-    Platt, *Probabilistic outputs for support vector machines*, 1999. Fitted on peaks
-    of simulated micrographs that training never saw.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    slope: float = Field(gt=0)
-    offset: float
 
 
 class ModelCard(BaseModel):
@@ -49,7 +37,6 @@ class ModelCard(BaseModel):
     description: str
     sha256: str
     parameters: int
-    calibration: Calibration
     recipe: str
     data: str
     measured: dict[str, str] = Field(default_factory=dict)
@@ -64,7 +51,7 @@ def register_model(build: Callable[[], ParticleDetector]) -> Callable[[], Partic
 
 @register_model
 def default() -> ParticleDetector:
-    """Six blocks of 192, patches of 8 working pixels: made for CPUs."""
+    """Six blocks of 192, patches of 8 working pixels, and a small pyramid: made for CPUs."""
     return ParticleDetector(EncoderConfig())
 
 
@@ -161,7 +148,10 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
         )
     model = _REGISTRY[card.architecture]()
     try:
-        model.load_state_dict({k: v.float() for k, v in load(data).items()})
+        stored = load(data)
+        model.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+        )
     except (RuntimeError, SafetensorError) as error:
         raise WeightsError(
             f"the weights do not fit the model '{card.architecture}'", "train it again", weights
@@ -170,7 +160,9 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
 
 
 def save_model(path: Path, model: ParticleDetector, card: dict[str, Any]) -> ModelCard:
-    """Write a model as half-precision safetensors with its card beside it.
+    """Write a model as safetensors with its card beside it.
+
+    Matrices and kernels are stored in half precision, vectors in full.
 
     Parameters
     ----------
@@ -180,7 +172,10 @@ def save_model(path: Path, model: ParticleDetector, card: dict[str, Any]) -> Mod
     card : dict
         Fields of `ModelCard` except ``sha256`` and ``parameters``, which are filled in.
     """
-    state = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
+    state = {
+        k: v.detach().to(torch.float16 if v.ndim > 1 else v.dtype).contiguous()
+        for k, v in model.state_dict().items()
+    }
     data = save(state)
     full = ModelCard(
         sha256=hashlib.sha256(data).hexdigest(),

@@ -58,7 +58,7 @@ class Detector:
         return f"{self.torch_device} ({str(self.dtype).removeprefix('torch.')})"
 
     def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Uncalibrated logit map of a working image, as `score_logits` lays it out.
+        """Logit map of a working image, as `score_logits` lays it out.
 
         A batch that does not fit into the device's memory is halved until it does.
         """
@@ -73,11 +73,10 @@ class Detector:
                     raise
                 batch = max(1, batch // 2)
 
-    def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Calibrated scores, 0 to 1, of peak logits."""
-        scale = self.card.calibration
-        x = np.asarray(logits, dtype=np.float64) * scale.slope + scale.offset
-        return 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+
+def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scores, 0 to 1, of peak logits; the shipped weights are calibrated."""
+    return 1 / (1 + np.exp(-np.clip(np.asarray(logits, dtype=np.float64), -50, 50)))
 
 
 def load_detector(model: str = "default", device: str = "auto") -> Detector:
@@ -98,7 +97,8 @@ def load_detector(model: str = "default", device: str = "auto") -> Detector:
         If the device does not exist.
     """
     place = choose_device(device)
-    network = create_model(model).to(place)
+    # Convolutions are faster with the channels last.
+    network = create_model(model).to(place).to(memory_format=torch.channels_last)
     return Detector(network, model_card(model), place, choose_dtype(place), choose_batch(place))
 
 
@@ -162,9 +162,7 @@ def pick(micrograph: Micrograph, detector: Detector, settings: PickSettings) -> 
     logits = detector.logits(working.image)
     clock.append(time.perf_counter())
 
-    scale = detector.card.calibration
-    lowest = (np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR)) - scale.offset) / scale.slope
-    on_map, height = find_peaks(logits, lowest)
+    on_map, height = find_peaks(logits, float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR))))
     xy = on_map * STRIDE + (STRIDE - 1) / 2
     whole = inside(xy, working.valid, WORKING_DIAMETER / 2)
     xy, height = xy[whole], height[whole]
@@ -172,7 +170,7 @@ def pick(micrograph: Micrograph, detector: Detector, settings: PickSettings) -> 
     candidates = Picks.from_arrays(
         micrograph.name,
         working.to_file(xy[kept]),
-        detector.probability(height[kept]),
+        probability(height[kept]),
         settings.diameter,
         detector.name,
     )

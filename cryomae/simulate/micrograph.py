@@ -51,6 +51,9 @@ class SimulatedMicrograph:
         As `SimulationSettings` defines it; NaN without particles.
     contrast : float
         What the particles' potential was multiplied by to get that.
+    clean : ndarray, float32, shape (rows, columns)
+        What the particles and contaminants do to the wave, without noise: relative
+        contrast, protein below zero.
     """
 
     image: NDArray[np.float32]
@@ -61,6 +64,7 @@ class SimulatedMicrograph:
     thickness: float
     snr: float
     contrast: float
+    clean: NDArray[np.float32]
 
 
 class Simulator:
@@ -133,9 +137,11 @@ class Simulator:
         floor = float(strength**2 * (power * middle**2).mean() + 1 / arrive)
         snr, contrast = _contrast(body, poses.xy + scene.margin, across, floor, settings.snr)
 
-        rest = scene.potential + contrast * junk + noise * scene.grain * np.sqrt(relief)
-        spectrum = fft.rfft2(rest) * (middle * np.float32(strength))
-        wave = contrast * body + fft.irfft2(spectrum, s=rest.shape)
+        rest = scene.potential + contrast * junk
+        optical = middle * np.float32(strength)
+        clean = contrast * body + fft.irfft2(fft.rfft2(rest) * optical, s=rest.shape)
+        grain = fft.rfft2(noise * scene.grain * np.sqrt(relief)) * optical
+        wave = clean + fft.irfft2(grain, s=rest.shape)
         lost = scene.depth + (relief - 1) * np.float32(thickness / _ICE_PATH)
         rate = arrive * np.exp(-lost) * np.maximum(1 - wave, _DARKEST)
         cut = slice(scene.margin, -scene.margin)
@@ -146,7 +152,7 @@ class Simulator:
         edge = [Region("edge", float(x), float(y), across / 2) for x, y in cut_off.xy]
         return SimulatedMicrograph(
             image, _some(poses, whole), overlaps(poses.xy, across)[whole],
-            scene.regions + edge, optics, thickness, snr, contrast,
+            scene.regions + edge, optics, thickness, snr, contrast, -clean[cut, cut],
         )  # fmt: skip
 
     def _junk(self, scene: Scene, across: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -47,6 +47,9 @@ class Field:
         Particles, x then y, also those that the border cuts; None where not known.
     ignore : ndarray, bool, shape (h, w), optional
         Where truth is undefined: inside aggregates.
+    snr : float
+        Signal-to-noise ratio as `cryomae.simulate.settings` defines it, at
+        `PIXELS_PER_DIAMETER`; NaN where not known.
     """
 
     image: NDArray[np.float32]
@@ -54,6 +57,7 @@ class Field:
     clean: NDArray[np.float32] | None = None
     centres: NDArray[np.float32] | None = None
     ignore: NDArray[np.bool_] | None = None
+    snr: float = float("nan")
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -184,7 +188,8 @@ def field_of(
         if region.kind == "aggregate":
             x, y = np.array([region.x, region.y]) / spacing
             ignore |= np.hypot(xx - x, yy - y) < region.radius / spacing[0]
-    return Field(working.image, working.valid, clean, (xy / spacing).astype(np.float32), ignore)
+    centres = (xy / spacing).astype(np.float32)
+    return Field(working.image, working.valid, clean, centres, ignore, made.snr)
 
 
 def simulate_fields(seed: int, index: int) -> list[Field]:

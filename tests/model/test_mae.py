@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cryomae.model import EncoderConfig, MaskedAutoencoder, ParticleDetector
+from cryomae.model import EncoderConfig, MaskedAutoencoder
 from cryomae.model.mae import hidden_pixels, random_keep, reconstruction_loss, unpatchify
 
 SMALL = EncoderConfig(window=32, patch=8, dim=48, depth=2, heads=2)
@@ -57,7 +57,3 @@ def test_pretraining_learns_to_fill_in():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-
-
-def test_detector_scores_every_second_pixel():
-    assert ParticleDetector(SMALL)(torch.randn(3, 1, 32, 32)).shape == (3, 1, 16, 16)

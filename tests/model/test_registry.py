@@ -12,7 +12,6 @@ CARD = {
     "name": "mine",
     "architecture": "default",
     "description": "a test",
-    "calibration": {"slope": 1.0, "offset": 0.0},
     "recipe": "none",
     "data": "none",
 }
