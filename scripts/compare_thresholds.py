@@ -21,6 +21,7 @@ from scipy import ndimage
 from cryomae.evaluate.matching import precision_recall
 from cryomae.pick import CANDIDATE_FLOOR, choose_threshold, load_detector
 from cryomae.pick.pipeline import probability
+from cryomae.pick.threshold import best_promised
 from cryomae.prepare import flatten
 from cryomae.train.fields import Field, simulate_fields
 
@@ -32,13 +33,6 @@ def blurred(field: Field, rng: np.random.Generator) -> Field:
     smooth = ndimage.gaussian_filter(field.image, rng.uniform(2, 4.5))
     image, _ = flatten(smooth, field.valid)
     return dataclasses.replace(field, image=image)
-
-
-def expected_f1(p: NDArray) -> float:
-    """Score at which the F1 that the scores themselves promise is highest."""
-    q = np.sort(p)[::-1]
-    found = np.cumsum(q)
-    return float(q[np.argmax(2 * found / (np.arange(1, len(q) + 1) + found[-1]))])
 
 
 def otsu(p: NDArray) -> float:
@@ -54,7 +48,7 @@ def otsu(p: NDArray) -> float:
 RULES: dict[str, Callable[[NDArray], float]] = {
     "0.3": lambda p: 0.3,
     "0.5": lambda p: 0.5,
-    "expected F1": expected_f1,
+    "promised F1": best_promised,
     "Otsu": otsu,
     "ours": lambda p: choose_threshold([p]).value,
 }

@@ -159,8 +159,6 @@ def pretrain(
       On two GPUs:
         cryomae pretrain micrographs/ --diameter 180 --devices 2 --batch 256
     """
-    import os
-
     from cryomae.train.settings import make_settings
 
     settings = make_settings(
@@ -171,13 +169,13 @@ def pretrain(
             "rate": rate, "seed": seed,
         }
     )  # fmt: skip
+    from cryomae.cores import usable_cores
     from cryomae.train.loop import Precision
     from cryomae.train.pretrain import Machine
 
     if precision not in list(Precision):
         raise typer.BadParameter(f"give one of {', '.join(Precision)}", param_hint="--precision")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = Machine(device, devices, Precision(precision), jobs or cores or 1)
+    machine = Machine(device, devices, Precision(precision), jobs or usable_cores())
     try:
         result, missing = _run(settings, output, machine, overwrite, dry_run)
     except KeyboardInterrupt:

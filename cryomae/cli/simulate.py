@@ -149,15 +149,13 @@ _SOME = {
 def _run(
     settings: SimulationSettings, folder: Path, jobs: int | None, overwrite: bool
 ) -> SimulatedSet:
-    import os
-
     from cryomae.cli.progress import show_count
+    from cryomae.cores import usable_cores
     from cryomae.simulate import simulate_set
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with show_count(f"Simulating {settings.name}", "micrographs") as tell:
         return simulate_set(
-            settings, folder, jobs=jobs or cores or 1, overwrite=overwrite, on_progress=tell
+            settings, folder, jobs=jobs or usable_cores(), overwrite=overwrite, on_progress=tell
         )
 
 

@@ -3,8 +3,8 @@
 Two paths see a window. The masked autoencoder's encoder turns it into tokens that know the
 whole window; a small convolutional pyramid keeps the detail that a token of eight pixels
 loses. They meet at the scale of the tokens and go up again to the scale of the scores, as in
-a U-Net (Ronneberger, Fischer and Brox, MICCAI 2015). Either path can be left out, which is
-how ``scripts/ablate_training.py`` measures what each of them gives.
+a U-Net (Ronneberger, Fischer and Brox, MICCAI 2015). Either path can be left out, so that
+what each of them gives can be measured.
 """
 
 import torch

@@ -4,18 +4,17 @@ An encoder is two files side by side, ``NAME.safetensors`` (float32) and ``NAME.
 no model yet: it has no head that says where particles are.
 """
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
-from cryomae.atomic import atomic_path, write_text
 from cryomae.errors import WeightsError
+from cryomae.model.files import read_card, read_weights, write_pair
 from cryomae.model.mae import Encoder, EncoderConfig
 from cryomae.model.registry import create_model, list_models
 
@@ -54,17 +53,9 @@ def save_encoder(path: Path, encoder: Encoder, card: dict[str, Any]) -> EncoderC
     card : dict
         Fields of `EncoderCard` but for the shape, ``sha256`` and ``parameters``.
     """
-    data = save({k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()})
-    full = EncoderCard(
-        encoder=asdict(encoder.config),
-        sha256=hashlib.sha256(data).hexdigest(),
-        parameters=sum(p.numel() for p in encoder.parameters()),
-        **card,
-    )
-    with atomic_path(path) as part:
-        part.write_bytes(data)
-    write_text(path.with_suffix(".json"), full.model_dump_json(indent=2) + "\n")
-    return full
+    shape = {"encoder": asdict(encoder.config)}
+    size = {"parameters": sum(p.numel() for p in encoder.parameters())}
+    return write_pair(path, encoder.state_dict(), EncoderCard, shape | size | card)
 
 
 def encoder_card(path: str | Path) -> EncoderCard:
@@ -75,28 +66,7 @@ def encoder_card(path: str | Path) -> EncoderCard:
     WeightsError
         If a file is missing, or the card is damaged or of another version.
     """
-    weights = Path(path)
-    card = weights.with_suffix(".json")
-    for file in (weights, card):
-        if not file.is_file():
-            raise WeightsError(
-                "the file is missing",
-                f"an encoder is two files side by side, {weights.name} and {card.name}",
-                file,
-            )
-    try:
-        found = json.loads(card.read_text(encoding="utf-8"))
-        if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
-            raise WeightsError(
-                f"the encoder is of format {found['format']}, this cryomae reads format {FORMAT}",
-                "train it again, or use the cryomae that made it",
-                card,
-            )
-        return EncoderCard.model_validate(found)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise WeightsError(
-            "this is not the card of an encoder", "copy the encoder's two files again", card
-        ) from error
+    return read_card(Path(path), EncoderCard, "encoder", FORMAT)
 
 
 def load_encoder(path: str | Path) -> Encoder:
@@ -119,13 +89,7 @@ def load_encoder(path: str | Path) -> Encoder:
     """
     weights = Path(path)
     card = encoder_card(weights)
-    data = weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != card.sha256:
-        raise WeightsError(
-            "the weights are not those of the card beside them (sha256 differs)",
-            "copy the encoder's two files again",
-            weights,
-        )
+    data = read_weights(weights, card.sha256, "encoder")
     try:
         encoder = Encoder(card.config)
         encoder.load_state_dict(load(data))

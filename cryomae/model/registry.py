@@ -5,20 +5,18 @@ function's. Weights lie beside this file as ``weights/NAME.safetensors`` with a 
 ``weights/NAME.json``. A user's own model is the same pair of files anywhere on disk.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
-from cryomae.atomic import atomic_path
 from cryomae.errors import WeightsError
 from cryomae.model.detector import ParticleDetector
+from cryomae.model.files import read_card, read_weights, write_pair
 from cryomae.model.mae import EncoderConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -60,18 +58,17 @@ def list_models() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def _pair(name: str) -> tuple[Path, Path]:
-    """Weight file and card of a registered name or of a path."""
+def _weights(name: str) -> Path:
+    """Weight file of a registered name or of a path."""
     if name in _REGISTRY:
-        weights = WEIGHTS / f"{name}.safetensors"
-    else:
-        weights = Path(name)
-        if weights.suffix != ".safetensors":
-            raise WeightsError(
-                f"there is no model '{name}'",
-                f"choose one of {', '.join(list_models())}, or pass a .safetensors file",
-            )
-    return weights, weights.with_suffix(".json")
+        return WEIGHTS / f"{name}.safetensors"
+    weights = Path(name)
+    if weights.suffix != ".safetensors":
+        raise WeightsError(
+            f"there is no model '{name}'",
+            f"choose one of {', '.join(list_models())}, or pass a .safetensors file",
+        )
+    return weights
 
 
 def model_card(name: str) -> ModelCard:
@@ -82,27 +79,7 @@ def model_card(name: str) -> ModelCard:
     WeightsError
         If there is no such model, or its card is missing, damaged or of another version.
     """
-    weights, card = _pair(name)
-    for path in (weights, card):
-        if not path.is_file():
-            raise WeightsError(
-                "the file is missing",
-                f"a model is two files side by side, {weights.name} and {card.name}",
-                path,
-            )
-    try:
-        found: dict[str, Any] = json.loads(card.read_text())
-        if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
-            raise WeightsError(
-                f"the model is of format {found['format']}, this cryomae reads format {FORMAT}",
-                "train it again, or use the cryomae that made it",
-                card,
-            )
-        return ModelCard.model_validate(found)
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise WeightsError(
-            "this is not a model card", "copy the model's two files again", card
-        ) from error
+    return read_card(_weights(name), ModelCard, "model", FORMAT)
 
 
 def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
@@ -132,14 +109,8 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
             )
         return _REGISTRY[name]().eval()
     card = model_card(name)
-    weights, _ = _pair(name)
-    data = weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != card.sha256:
-        raise WeightsError(
-            "the weights are not those of the card beside them (sha256 differs)",
-            "copy the model's two files again",
-            weights,
-        )
+    weights = _weights(name)
+    data = read_weights(weights, card.sha256, "model")
     if card.architecture not in _REGISTRY:
         raise WeightsError(
             f"the model needs '{card.architecture}', which this cryomae does not have",
@@ -173,17 +144,7 @@ def save_model(path: Path, model: ParticleDetector, card: dict[str, Any]) -> Mod
         Fields of `ModelCard` except ``sha256`` and ``parameters``, which are filled in.
     """
     state = {
-        k: v.detach().to(torch.float16 if v.ndim > 1 else v.dtype).contiguous()
-        for k, v in model.state_dict().items()
+        k: v.to(torch.float16 if v.ndim > 1 else v.dtype) for k, v in model.state_dict().items()
     }
-    data = save(state)
-    full = ModelCard(
-        sha256=hashlib.sha256(data).hexdigest(),
-        parameters=sum(p.numel() for p in model.parameters()),
-        **card,
-    )
-    with atomic_path(path) as part:
-        part.write_bytes(data)
-    with atomic_path(path.with_suffix(".json")) as part:
-        part.write_text(full.model_dump_json(indent=2) + "\n")
-    return full
+    size = {"parameters": sum(p.numel() for p in model.parameters())}
+    return write_pair(path, state, ModelCard, size | card)

@@ -75,7 +75,7 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
             f"Stays at {FALLBACK}, because no group of the {len(every):,} candidates stands out "
             "as particles. Is there anything to pick?",
         )
-    promised = float(np.clip(_best_promised(p), 0.01, 0.99))
+    promised = float(np.clip(best_promised(p), 0.01, 0.99))
     middle = (between + np.log(promised / (1 - promised))) / 2
     return Threshold(
         float(1 / (1 + np.exp(-middle))),
@@ -84,7 +84,7 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
     )
 
 
-def _best_promised(p: NDArray[np.float64]) -> float:
+def best_promised(p: NDArray[np.float64]) -> float:
     """Score at which F1 is highest if every score is the probability that it claims to be."""
     best_first = np.sort(p)[::-1]
     found = np.cumsum(best_first)

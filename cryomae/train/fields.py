@@ -118,7 +118,7 @@ def draw_settings(rng: np.random.Generator) -> SimulationSettings:
 
 
 def degrade(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Treat a micrograph as files are that reach a picker: most of them not at all.
+    """Treat a micrograph as files are that reach a picker: two of five not at all.
 
     Denoised or low-passed upstream, enlarged from a coarser file, contrast-equalised, stored
     in eight bits.

@@ -152,6 +152,22 @@ def make_fabric(
     )
 
 
+def batch_share(batch: int, processes: int) -> int:
+    """Windows of a batch that each process computes.
+
+    Raises
+    ------
+    InputError
+        If the processes cannot share it evenly.
+    """
+    if batch % processes:
+        raise InputError(
+            f"a batch of {batch} cannot be shared by {processes} processes",
+            "make --batch a multiple of --devices",
+        )
+    return batch // processes
+
+
 def train(
     task: Task,
     windows: Dataset[Batch],
@@ -199,11 +215,7 @@ def train(
     CryomaeError
         If the loss is no longer a number; the checkpoint then is from before that.
     """
-    if schedule.batch % fabric.world_size:
-        raise InputError(
-            f"a batch of {schedule.batch} cannot be shared by {fabric.world_size} processes",
-            "make --batch a multiple of --devices",
-        )
+    batch_share(schedule.batch, fabric.world_size)
     model = task.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=schedule.rate, betas=(0.9, 0.97), weight_decay=schedule.decay
@@ -277,7 +289,7 @@ def _progress_from(note: Any, path: Path) -> Progress:
 def _batches(
     windows: Dataset[Batch], schedule: Schedule, first: int, fabric: Fabric
 ) -> Iterator[Batch]:
-    share = schedule.batch // fabric.world_size
+    share = batch_share(schedule.batch, fabric.world_size)
     begin = [
         step * schedule.batch + fabric.global_rank * share for step in range(first, schedule.steps)
     ]

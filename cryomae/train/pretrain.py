@@ -29,7 +29,15 @@ from cryomae.errors import CryomaeError, InputError, MicrographError
 from cryomae.micrograph import MicrographRef
 from cryomae.model.encoders import encoder_card, save_encoder, start_encoder
 from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
-from cryomae.train.loop import CHECKPOINT, Precision, Progress, Schedule, make_fabric, train
+from cryomae.train.loop import (
+    CHECKPOINT,
+    Precision,
+    Progress,
+    Schedule,
+    batch_share,
+    make_fabric,
+    train,
+)
 from cryomae.train.masked import MaskedTask, Target
 from cryomae.train.pictures import LOSS, RECONSTRUCTION, draw_loss, draw_reconstruction
 from cryomae.train.pool import Pool, Windows
@@ -127,11 +135,7 @@ def pretrain(
         If the encoder to start from, or the checkpoint, cannot be used.
     """
     fabric = make_fabric(machine.device, machine.devices, machine.precision)
-    if settings.batch % machine.devices:
-        raise InputError(
-            f"a batch of {settings.batch} cannot be shared by {machine.devices} processes",
-            "make --batch a multiple of --devices",
-        )
+    batch_share(settings.batch, machine.devices)  # said before any field is made
     if overwrite or not (folder / SETTINGS).exists():
         new_encoder(settings)  # whether it can be had is known before anything is written
     if overwrite:

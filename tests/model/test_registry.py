@@ -69,7 +69,7 @@ def test_changed_weights_are_refused(saved):
 def test_truncated_card_is_refused(saved):
     card = saved[0].with_suffix(".json")
     card.write_text(card.read_text()[:40])
-    with pytest.raises(WeightsError, match="not a model card"):
+    with pytest.raises(WeightsError, match="not the card of a model"):
         model_card(str(saved[0]))
 
 

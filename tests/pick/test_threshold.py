@@ -22,14 +22,14 @@ def mixture(low, high, share, count=20_000, seed=0):
 @pytest.mark.parametrize("shift", [-1.5, 0.0, 1.0])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.8])
 def test_threshold_follows_the_scores(shift, share):
-    """Scores that are too low or too high as a whole cost less than a tenth of F1."""
+    """Little is lost, and of scores that are too low or too high as a whole less than a tenth."""
     p, true = mixture(-2.5 + shift, 1.0 + shift, share)
 
     def f1(threshold):
         return 2 * (true & (p >= threshold)).sum() / ((p >= threshold).sum() + true.sum())
 
     best = max(f1(t) for t in np.linspace(0.01, 0.99, 197))
-    assert f1(choose_threshold([p[:9000], p[9000:]]).value) > best - 0.09
+    assert f1(choose_threshold([p[:9000], p[9000:]]).value) > best - (0.09 if shift else 0.02)
 
 
 def test_background_alone_is_not_parted():

@@ -38,5 +38,6 @@ def test_score_map_does_not_depend_on_the_batch(dtype):
         1 / (1 + np.exp(-score_logits(image, model, device=CPU, dtype=dtype, batch=b)))
         for b in (1, 3, 16)
     ]
-    assert np.abs(maps[0] - maps[1]).max() < 5e-3
-    assert np.abs(maps[0] - maps[2]).max() < 5e-3
+    rounding = 1e-4 if dtype == torch.float32 else 5e-3  # bfloat16 has eight bits
+    assert np.abs(maps[0] - maps[1]).max() < rounding
+    assert np.abs(maps[0] - maps[2]).max() < rounding
