@@ -14,6 +14,7 @@ from cryomae.cli.models import models
 from cryomae.cli.pick import pick
 from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
+from cryomae.cli.train import train
 from cryomae.errors import CryomaeError, InputError
 
 
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(pick)
+app.command()(train)
 app.command()(info)
 app.command()(models)
 app.command()(evaluate)

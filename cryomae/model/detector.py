@@ -20,6 +20,9 @@ PRIOR = 0.02
 
 _WIDTHS = (16, 32, 64, 128)  # channels at 1, 2, 4 and 8 working pixels
 
+COARSE = _WIDTHS[-1]
+"""Length of the latent of a place of eight working pixels."""
+
 
 def _convolve(before: int, after: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
@@ -27,6 +30,33 @@ def _convolve(before: int, after: int, stride: int = 1) -> nn.Sequential:
         nn.BatchNorm2d(after),
         nn.ReLU(inplace=True),
     )
+
+
+class Query(nn.Module):
+    """Likeness to exemplars, in units of logits, added to the head's answer.
+
+    The likeness of a place is the mean cosine between its latent and those of the exemplars,
+    all taken relative to a common centre. As a mean of cosines it is one product with the
+    mean of the exemplars' unit vectors, however many there are.
+    """
+
+    centre: Tensor
+    direction: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(COARSE))
+        self.register_buffer("direction", torch.zeros(COARSE))
+        self.register_buffer("slope", torch.zeros(()))
+        self.register_buffer("offset", torch.zeros(()))
+
+    def forward(self, coarse: Tensor) -> Tensor:
+        """Logits (b, 1, window / STRIDE, window / STRIDE) of coarse latents."""
+        latents = nn.functional.normalize(coarse.float() - self.centre[:, None, None], dim=1)
+        alike = (latents * self.direction[:, None, None]).sum(dim=1, keepdim=True)
+        return self.slope * _double(_double(alike)) + self.offset
 
 
 def _double(x: Tensor) -> Tensor:
@@ -59,6 +89,11 @@ class ParticleDetector(nn.Module):
     config : EncoderConfig
     tokens, detail : bool
         Whether there is an encoder, and whether there is a pyramid: both, but for ablations.
+
+    Attributes
+    ----------
+    query : Query or None
+        Likeness to a user's exemplars, in a model that was made with some.
     """
 
     def __init__(self, config: EncoderConfig, tokens: bool = True, detail: bool = True) -> None:
@@ -74,6 +109,7 @@ class ParticleDetector(nn.Module):
         self.at_4 = nn.Sequential(_convolve(d + (c if detail else 0), c), _convolve(c, c))
         self.at_2 = nn.Sequential(_convolve(c + (b if detail else 0), b), _convolve(b, b))
         self.leave = nn.Conv2d(b, 1, 1)
+        self.query: Query | None = None
         assert self.leave.bias is not None
         nn.init.constant_(self.leave.bias, float(torch.logit(torch.tensor(PRIOR))))
 
@@ -104,8 +140,9 @@ class ParticleDetector(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Logits (b, 1, window / STRIDE, window / STRIDE) of windows (b, 1, window, window)."""
-        logits: Tensor = self.leave(self.features(windows)[1])
-        return logits
+        coarse, fine = self.features(windows)
+        logits: Tensor = self.leave(fine)
+        return logits if self.query is None else logits + self.query(coarse)
 
     @torch.no_grad()
     def calibrate(self, slope: float, offset: float) -> None:

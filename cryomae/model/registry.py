@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from cryomae.errors import WeightsError
-from cryomae.model.detector import ParticleDetector
+from cryomae.model.detector import ParticleDetector, Query
 from cryomae.model.files import read_card, read_weights, write_pair
 from cryomae.model.mae import EncoderConfig
 
@@ -120,6 +120,8 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
     model = _REGISTRY[card.architecture]()
     try:
         stored = load(data)
+        if any(key.startswith("query.") for key in stored):
+            model.query = Query()
         model.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
         )

@@ -68,7 +68,7 @@ def draw_reconstruction(path: Path, task: MaskedTask, windows: Windows, step: in
             axes.set_xticks([])
             axes.set_yticks([])
     figure.suptitle(f"step {step}", fontsize=11)
-    _save(figure, path, 90)
+    save_figure(figure, path, 90)
 
 
 def draw_loss(path: Path, progress: Progress) -> None:
@@ -81,9 +81,10 @@ def draw_loss(path: Path, progress: Progress) -> None:
     axes.set_ylabel("loss, running mean of 50 steps")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
-    _save(figure, path, 110)
+    save_figure(figure, path, 110)
 
 
-def _save(figure: Figure, path: Path, dpi: int) -> None:
+def save_figure(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure as PNG."""
     with atomic_path(path) as part:
         FigureCanvasAgg(figure).print_figure(part, dpi=dpi, format="png")
