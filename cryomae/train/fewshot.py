@@ -19,7 +19,7 @@ them are positive. The encoder stays as it is; head and pyramid learn.
 How long to train is decided by exemplars held out in turn: training stops when they are no
 longer told better from the rest of the micrograph. Then likeness to the exemplars is added
 (`cryomae.model.detector.Query`), and scores are shifted so that they promise as many
-particles as the teacher's. ``scripts/ablate_fewshot.py`` measures what each part gives.
+particles as the teacher's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SAMPLE = 300  # candidates that the scale of likeness is taken from
 
 @dataclass(frozen=True)
 class FewShot:
-    """Weights and lengths of few-shot training; the defaults were chosen on simulated sets.
+    """Weights and lengths of few-shot training; the defaults were tried on five simulated sets.
 
     Attributes
     ----------
