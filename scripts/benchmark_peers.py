@@ -38,6 +38,8 @@ The pickers, and every choice made for them:
 
 - **cryomae**: ``cryomae pick`` with the shipped model, the diameter, and its automatic
   threshold, which is found from all micrographs of the set without labels.
+- **cryomae-trained**: ``cryomae train`` from the exemplars, starting from the shipped model,
+  then ``cryomae pick`` as above.
 - **topaz**: Topaz' default detector (resnet16, 64 units) on micrographs downsampled so that
   about two diameters fit into 71 pixels, the rule of RELION's wrapper; score 0. In its favour,
   score maps are computed once (``topaz segment``), for the picks and for those below the

@@ -12,6 +12,7 @@ into the last layer.
 
 import argparse
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,6 +27,7 @@ from cryomae.evaluate.calibration import reliability
 from cryomae.evaluate.matching import match_picks, precision_recall
 from cryomae.model import EncoderConfig, ModelCard, ParticleDetector, save_model
 from cryomae.model.detector import STRIDE
+from cryomae.model.registry import WEIGHTS
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
@@ -170,33 +172,34 @@ def main() -> None:
     figure.tight_layout()
     figure.savefig(options.output / "reliability.png", dpi=120)
 
-    if options.install:
-        from cryomae.model.registry import WEIGHTS
-
-        WEIGHTS.mkdir(exist_ok=True)
-        save_model(
-            WEIGHTS / "default.safetensors",
-            model,
-            {
-                "name": "default",
-                "architecture": "default",
-                "description": "Encoder of a masked autoencoder with a pyramid; picks any "
-                "particle of about the given diameter without examples.",
-                "recipe": "scripts/train_default.py with configs/default.yaml, then "
-                "scripts/calibrate.py --install",
-                "data": "Simulated fields of procedural particles only; no real micrograph "
-                "and no known structure.",
-                "measured": {
-                    "on": f"{len(check)} simulated fields kept apart, {date.today().isoformat()}",
-                    "calibration error": f"{ece:.3f}",
-                    **{
-                        name: f"AP {row['ap']}, F1 {row['f1 automatic']} at the automatic "
-                        f"threshold ({row['f1 best']} at the best)"
-                        for name, row in by_snr.items()
-                    },
+    made = options.output / "default.safetensors"
+    save_model(
+        made,
+        model,
+        {
+            "name": "default",
+            "architecture": "default",
+            "description": "Encoder of a masked autoencoder with a pyramid; picks any "
+            "particle of about the given diameter without examples.",
+            "recipe": "scripts/train_default.py with configs/default.yaml, then "
+            "scripts/calibrate.py --install",
+            "data": "Simulated fields of procedural particles only; no real micrograph "
+            "and no known structure.",
+            "measured": {
+                "on": f"{len(check)} simulated fields kept apart, {date.today().isoformat()}",
+                "calibration error": f"{ece:.3f}",
+                **{
+                    name: f"AP {row['ap']}, F1 {row['f1 automatic']} at the automatic "
+                    f"threshold ({row['f1 best']} at the best)"
+                    for name, row in by_snr.items()
                 },
             },
-        )
+        },
+    )
+    if options.install:
+        WEIGHTS.mkdir(exist_ok=True)
+        for suffix in (".safetensors", ".json"):
+            shutil.copyfile(made.with_suffix(suffix), WEIGHTS / f"default{suffix}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Running ``cryomae pick`` as a user does, and reading what it reports."""
+"""Running ``cryomae pick`` and ``cryomae train`` as a user does, and reading what it reports."""
 
 import os
 import re
@@ -59,6 +59,35 @@ def run_pick(
     command += ["--output", str(folder), *options]
     measured = measure(command, folder.parent, folder.name, env=environment())
     return measured, stage_seconds(folder / "run.log", measured)
+
+
+def run_train(
+    micrograph: str, exemplars: Path, folder: Path, diameter: float, *, options: list[str]
+) -> tuple[Measured, Path]:
+    """Train on exemplars of a micrograph; an earlier model in the folder is replaced.
+
+    Parameters
+    ----------
+    micrograph : str
+    exemplars : Path
+        Coordinates.
+    folder : Path
+    diameter : float
+        Å.
+    options : list of str
+        Further options of ``cryomae train``.
+
+    Returns
+    -------
+    Measured
+        Of the whole command.
+    Path
+        The model.
+    """
+    command = [*cryomae_command(), "train", micrograph, "--exemplars", str(exemplars)]
+    command += ["--diameter", f"{diameter:g}", "--output", str(folder), "--overwrite", *options]
+    measured = measure(command, folder.parent, folder.name, env=environment())
+    return measured, folder / "model.safetensors"
 
 
 def empty(folder: Path) -> None:

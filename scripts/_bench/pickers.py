@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from _bench import programs
 from _bench.job import Job, best_on
 from _bench.measure import Measured, measure
-from _bench.ours import environment, run_pick
+from _bench.ours import environment, run_pick, run_train
 from _bench.outcome import Outcome, outcome
 from cryomae.evaluate.coordinates import join
 from cryomae.evaluate.sources import as_picks, read_pick_source
@@ -54,16 +55,34 @@ class Picker:
 
 def cryomae(job: Job) -> Outcome:
     """The shipped model at the automatic threshold of the set."""
-    options = ["--no-preview", "--model", job.options.model]
+    return _pick(job, job.options.model, [])
+
+
+def cryomae_trained(job: Job) -> Outcome:
+    """The shipped model trained on the exemplars, at the automatic threshold of the set."""
+    exemplars, image = job.learned_from
+    clicked = job.folder / "exemplars.star"
+    clicked.parent.mkdir(parents=True, exist_ok=True)
+    write_picks(clicked, exemplars.picks, with_names=True)
+    options = ["--model", job.options.model, "--pixel-size", f"{job.data.pixel_size:g}"]
+    training, model = run_train(
+        image, clicked, job.folder / "train", job.data.diameter, options=options
+    )
+    steps = yaml.safe_load((job.folder / "train" / "train.yaml").read_text())["steps"]
+    return _pick(job, str(model), [training], note=f"{steps} steps")
+
+
+def _pick(job: Job, model: str, preparing: list[Measured], note: str = "") -> Outcome:
+    options = ["--no-preview", "--model", model]
     options += ["--pixel-size", f"{job.data.pixel_size:g}"]
     run = job.folder / "run"
     measured, _ = run_pick(job.files, run, job.data.diameter, options=options)
     source = read_pick_source(run)
     candidates = as_picks(join(source.files), 1.0)
     assert source.threshold is not None  # a finished run has one
-    note = f"threshold {source.threshold:.3f}"
+    said = ", ".join([note] * bool(note) + [f"threshold {source.threshold:.3f}"])
     picks = candidates.above(source.threshold)
-    return outcome(picks, candidates, len(job.files), [measured], note=note)
+    return outcome(picks, candidates, len(job.files), [measured], preparing, note=said)
 
 
 def tuned(job: Job, module: str, option: str, grid: list[str], *, prepared: bool) -> Outcome:
@@ -137,6 +156,9 @@ def _topaz(detector: str, title: str, coarser: int) -> Picker:
 
 PICKERS = {
     "cryomae": Picker("cryomae", "nothing", cryomae, depends=("weights",)),
+    "cryomae-trained": Picker(
+        "cryomae, trained", "exemplars", cryomae_trained, learns=True, depends=("weights",)
+    ),
     "topaz": _topaz("resnet16", "resnet16", 1),
     "topaz-u32": _topaz("resnet8_u32", "resnet8_u32, coarser", 2),
     "topaz-u64": _topaz("resnet8_u64", "resnet8_u64, coarser", 2),
