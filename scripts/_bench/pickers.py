@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from _bench import programs
 from _bench.job import Job, best_on
 from _bench.measure import Measured, measure
