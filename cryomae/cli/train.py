@@ -148,10 +148,13 @@ def _show(trained: Trained) -> None:
     _warn(trained.remarks)
     found = trained.adapted
     before, after = ((part >= 0.5).sum() for part in (found.before, found.after))
-    if found.gain and found.steps:
+    if found.gain and found.helped:
+        what = (
+            f"{found.steps} steps." if found.steps else "Their likeness helped, training did not."
+        )
         typer.echo(
             f"Of {len(found.before)} exemplars {before} scored 0.5 or more before, {after} do by "
-            f"models that had not seen them. {found.steps} steps."
+            f"models that had not seen them. {what}"
         )
     model = project_path(trained.folder / "model.safetensors")
     typer.echo(f"look at   {project_path(trained.folder / 'exemplars.png')}")

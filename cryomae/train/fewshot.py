@@ -16,10 +16,12 @@ counts as three tenths of a particle, which is the weight that a positive-unlabe
 it. ``L_mass`` keeps the share of particles, which exemplars alone would inflate, as all of
 them are positive. The encoder stays as it is; head and pyramid learn.
 
-How long to train is decided by exemplars held out in turn: training stops when they are no
-longer told better from the rest of the micrograph. Then likeness to the exemplars is added
-(`cryomae.model.detector.Query`), and scores are shifted so that they promise as many
-particles as the teacher's.
+Then likeness to the exemplars is added (`cryomae.model.detector.Query`), and scores are
+shifted so that they promise as many particles as the teacher's.
+
+Exemplars held out in turn decide how long to train, whether likeness alone does as well, and
+whether the teacher is left as it is: the less is done, unless more tells the exemplars
+better from the rest of the micrograph.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ second particle is centred there."""
 _LOWEST = -6.0  # logit of a peak below which nobody would call it a candidate
 _AWAY = 40.0  # working pixels that a window's centre lies from its exemplar, at most
 _LATENTS = 64, 256  # of exemplars and of unlabelled places that are compared in a step
-_SAMPLE = 300  # candidates that the scale of likeness is taken from
+_SAMPLE = 100  # candidates that the scale of likeness is taken from
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,13 @@ class FewShot:
     ----------
     exemplars, alike, apart, mass : float
         Weights of the loss: ``w_e``, ``w_s`` (self), ``w_x`` (cross) and ``w_m``.
+    believe : float
+        Factor of the teacher's scores where nothing is known: 1 weights unlabelled places by
+        their chance of holding a particle, 0 takes all of them for background.
     likeness : float
         Logits that one standard deviation of likeness to the exemplars adds.
+    least : float
+        Gain on held-out exemplars (see `Adapted`) that training must have over likeness alone.
     steps, check : int
         Most updates of the weights, and updates between two checks on held-out exemplars.
     folds : int
@@ -82,7 +89,9 @@ class FewShot:
     alike: float = 0.2
     apart: float = 0.2
     mass: float = 0.3
+    believe: float = 1.0
     likeness: float = 1.0
+    least: float = 0.02
     steps: int = 80
     check: int = 20
     folds: int = 3
@@ -100,18 +109,21 @@ class Adapted:
     ----------
     model : ParticleDetector
         On the CPU, in evaluation mode.
+    helped : bool
+        False if it is the teacher, because held-out exemplars were not told better.
     steps : int
-        Updates that it got; 0 if it is the teacher, because exemplars did not help.
+        Updates that it got; 0 if likeness is all that was added, or nothing.
     gain : list of (int, float)
         Steps, and how much better held-out exemplars are told from the rest of their
-        micrograph than before: the mean log of their share of all candidates' scores,
-        against the teacher's. Empty with too few exemplars to hold some out.
+        micrograph than by the teacher: the mean log of their share of all candidates'
+        scores, against the teacher's. Empty with too few exemplars to hold some out.
     before, after : ndarray, shape (m,)
         Score of each exemplar by the teacher, and by students that have not seen it (with too
         few to hold some out, by the model itself).
     """
 
     model: ParticleDetector
+    helped: bool
     steps: int
     gain: list[tuple[int, float]]
     before: NDArray[np.float64]
@@ -120,19 +132,26 @@ class Adapted:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A micrograph with exemplars and what the teacher says of it; maps have `STRIDE`."""
+    """A micrograph with exemplars and what the teacher says of it; maps have `STRIDE`.
+
+    ``rivals`` are some of its candidates, and ``promised`` the sum of all their scores.
+    """
 
     image: NDArray[np.float32]
     valid: NDArray[np.bool_]
     xy: NDArray[np.float64]
     negatives: NDArray[np.float64]
     teacher: NDArray[np.float32]
+    rivals: NDArray[np.float64]
+    promised: float
+    believe: float
     maps: NDArray[np.float32] = field(repr=False)  # target, known, usable, chance
 
     def showing(self, chosen: NDArray[np.bool_]) -> _Scene:
         """The same with some of the exemplars only."""
         xy = self.xy[chosen]
-        return replace(self, xy=xy, maps=_maps(self.teacher, self.valid, xy, self.negatives))
+        maps = _maps(self.teacher, self.valid, xy, self.negatives, self.believe)
+        return replace(self, xy=xy, maps=maps)
 
 
 def adapt(
@@ -159,33 +178,29 @@ def adapt(
         If the loss is no longer a number.
     """
     how = settings or FewShot()
-    scenes = [_scene(detector, part) for part in exemplars]
+    scenes = [_scene(detector, part, how, len(exemplars)) for part in exemplars]
     before = np.concatenate([_at(s.teacher, s.xy) for s in scenes])
-    count = len(before)
-    folds = how.folds if count >= 2 * how.folds else 0
+    folds = how.folds if len(before) >= 2 * how.folds else 0
     tell = on_progress or (lambda done, total: None)
-
-    gain: list[tuple[int, float]] = []
-    after, steps = probability(before), how.steps
+    trial = _Trial([], probability(before), True, how.steps)
     if folds:
-        gain, after, steps = _held_out(detector, scenes, how, folds, tell)
-    spent = folds * (gain[-1][0] if gain else 0)
-    if steps == 0:
-        tell(spent, spent)
-        model = copy.deepcopy(detector.model).cpu().eval()
-        return Adapted(model, 0, gain, probability(before), after)
-    student = _Student(detector, how, how.seed)
-    for _ in range(steps):
-        student.learn(scenes)
-        tell(spent + student.step, spent + steps)
-    trained = replace(detector, model=student.model.eval())
-    _add_likeness(trained, scenes, how)
-    if not folds:
-        maps = [trained.logits(s.image) for s in scenes]
-        after = probability(
-            np.concatenate([_at(m, s.xy) for m, s in zip(maps, scenes, strict=True)])
-        )
-    return Adapted(student.model.cpu().eval(), steps, gain, probability(before), after)
+        trial = _hold_out(detector, scenes, how, folds, tell)
+    spent = folds * (trial.gain[-1][0] if trial.gain else 0)
+    tell(spent, spent + trial.steps)
+    after = trial.after
+    if trial.helped:
+        student = _Student(detector, how, how.seed)
+        for _ in range(trial.steps):
+            student.learn(scenes)
+            tell(spent + student.step, spent + trial.steps)
+        made, maps = _liken(student.detector, scenes, how)
+        if not folds:
+            here = [_at(m, s.xy) for m, s in zip(maps, scenes, strict=True)]
+            after = probability(np.concatenate(here))
+    else:
+        made = detector
+    model = copy.deepcopy(made.model).cpu().eval().requires_grad_(False)
+    return Adapted(model, trial.helped, trial.steps, trial.gain, probability(before), after)
 
 
 def latents_at(
@@ -224,14 +239,20 @@ def latents_at(
     return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
 
 
-def _scene(detector: Detector, part: Exemplars) -> _Scene:
+def _scene(detector: Detector, part: Exemplars, how: FewShot, among: int) -> _Scene:
     side = detector.model.config.window
     image, valid = part.working.image, part.working.valid
     short = [(0, max(0, side - n)) for n in image.shape]  # windows must fit
     image, valid = np.pad(image, short), np.pad(valid, short)
     teacher = detector.logits(image)
-    maps = _maps(teacher, valid, part.xy, part.negatives)
-    return _Scene(image, valid, part.xy, part.negatives, teacher, maps)
+    maps = _maps(teacher, valid, part.xy, part.negatives, how.believe)
+    candidates, height = _candidates(teacher, valid)
+    some = np.random.default_rng(how.seed).permutation(len(candidates))
+    rivals = candidates[some[: max(1, _SAMPLE // among)]]
+    promised = float(probability(height).sum())
+    return _Scene(
+        image, valid, part.xy, part.negatives, teacher, rivals, promised, how.believe, maps
+    )
 
 
 def _maps(
@@ -239,10 +260,11 @@ def _maps(
     valid: NDArray[np.bool_],
     xy: NDArray[np.float64],
     negatives: NDArray[np.float64],
+    believe: float,
 ) -> NDArray[np.float32]:
     """Target, known, usable and chance, shape (4, h / STRIDE, w / STRIDE)."""
     h, w = teacher.shape
-    score = probability(teacher).astype(np.float32)
+    score = believe * probability(teacher).astype(np.float32)
     truth = target_map(xy, STRIDE * max(h, w))[:h, :w]
     positive, negative = _discs(xy, (h, w)), _discs(negatives, (h, w))
     known = positive | negative
@@ -287,7 +309,7 @@ class _Student:
     """A copy of the teacher that learns, one batch at a time."""
 
     def __init__(self, detector: Detector, how: FewShot, seed: int) -> None:
-        self.how, self.step = how, 0
+        self.how, self.step, self.teacher = how, 0, detector
         self.device, self.dtype = detector.torch_device, detector.dtype
         self.model = copy.deepcopy(detector.model).eval()  # batch statistics stay the teacher's
         self.model.requires_grad_(True)
@@ -296,6 +318,11 @@ class _Student:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=how.rate, weight_decay=0.01)
         self.rng = np.random.default_rng(seed)
+
+    @property
+    def detector(self) -> Detector:
+        """The student, ready to score."""
+        return replace(self.teacher, model=self.model)
 
     def learn(self, scenes: Sequence[_Scene]) -> None:
         """Update the weights once."""
@@ -372,14 +399,24 @@ class _Student:
         )
 
 
-def _held_out(
+@dataclass(frozen=True)
+class _Trial:
+    """What held-out exemplars say: see `Adapted`."""
+
+    gain: list[tuple[int, float]]
+    after: NDArray[np.float64]
+    helped: bool
+    steps: int
+
+
+def _hold_out(
     detector: Detector,
     scenes: Sequence[_Scene],
     how: FewShot,
     folds: int,
     tell: Callable[[int, int], None],
-) -> tuple[list[tuple[int, float]], NDArray[np.float64], int]:
-    """Gain over the steps, held-out scores at the best of them, and the best number of steps."""
+) -> _Trial:
+    """Train without some of the exemplars, in turn, and look for them."""
     count = sum(len(s.xy) for s in scenes)
     order = np.random.default_rng(how.seed).permutation(count)
     part_of = np.empty(count, dtype=int)
@@ -391,27 +428,32 @@ def _held_out(
         for fold in range(folds)
     ]
     students = [_Student(detector, how, how.seed + fold) for fold in range(folds)]
-    hidden, share = _judge([s.teacher for s in scenes], scenes)
-    gain, best = [(0, 0.0)], (0.0, 0, probability(hidden))
+    before, share = _judge([s.teacher for s in scenes], scenes)
+    gain: list[tuple[int, float]] = []
+    best = _Trial(gain, probability(before), False, 0)
+    needed = 0.0
     total = (folds + 1) * how.steps
-    for step in range(how.check, how.steps + 1, how.check):
+    for step in range(0, how.steps + 1, how.check):
         scores, shares = np.zeros(count), np.zeros(count)
         for fold, student in enumerate(students):
-            for _ in range(how.check):
+            while student.step < step:
                 student.learn(shown[fold])
-                tell(fold * how.check + student.step + (folds - 1) * (step - how.check), total)
-            judge = replace(detector, model=student.model.eval())
+                tell(sum(s.step for s in students), total)
+            _, maps = _liken(student.detector, shown[fold], how)
             out = part_of == fold
-            maps = [judge.logits(s.image) for s in scenes]
             fresh, parts = _judge(maps, scenes)
             scores[out], shares[out] = fresh[out], parts[out]
         better = float(np.mean(shares - share))
         gain.append((step, better))
-        if better > best[0]:
-            best = (better, step, probability(scores))
-        if step - best[1] >= 2 * how.check:
+        if better > needed:
+            best = _Trial(gain, probability(scores), True, step)
+        if step == 0:
+            needed = max(better, 0.0) + how.least
+        elif better > needed:
+            needed = better
+        if step - best.steps >= 2 * how.check:
             break
-    return gain, best[2], best[1]
+    return best
 
 
 def _judge(
@@ -429,18 +471,14 @@ def _judge(
     return here, np.log(probability(here) + 1e-9) - np.log(max(float(every), 1e-3))
 
 
-def _add_likeness(detector: Detector, scenes: Sequence[_Scene], how: FewShot) -> None:
-    """Give the model its query, and shift scores to promise as many particles as before."""
-    rng = np.random.default_rng(how.seed)
-    shown, others = [], []
-    for scene in scenes:
-        xy, _ = _candidates(detector.logits(scene.image), scene.valid)
-        some = rng.permutation(len(xy))[: max(1, _SAMPLE // len(scenes))]
-        shown.append(latents_at(detector, scene.image, scene.xy))
-        if len(some):
-            others.append(latents_at(detector, scene.image, xy[some]))
+def _liken(
+    detector: Detector, scenes: Sequence[_Scene], how: FewShot
+) -> tuple[Detector, list[NDArray[np.float32]]]:
+    """The model with a query, promising as many particles as the teacher, and its logits."""
+    shown = [latents_at(detector, s.image, s.xy) for s in scenes if len(s.xy)]
+    rivals = [latents_at(detector, s.image, s.rivals) for s in scenes if len(s.rivals)]
     mine = torch.from_numpy(np.concatenate(shown))
-    rest = torch.from_numpy(np.concatenate(others)) if others else mine
+    rest = torch.from_numpy(np.concatenate(rivals)) if rivals else mine
     query = Query()
     query.centre.copy_(rest.mean(dim=0))
     query.direction.copy_(unit(mine - query.centre).mean(dim=0))
@@ -449,14 +487,19 @@ def _add_likeness(detector: Detector, scenes: Sequence[_Scene], how: FewShot) ->
     if spread > 1e-6:
         query.slope.fill_(how.likeness / spread)
         query.offset.fill_(-how.likeness * float(alike.mean()) / spread)
-    detector.model.query = query.to(detector.torch_device)
-    query.offset.add_(_shift(detector, scenes))
+    model = copy.deepcopy(detector.model).eval()
+    model.query = query.to(detector.torch_device)
+    liked = replace(detector, model=model)
+    maps = [liked.logits(s.image) for s in scenes]
+    shift = _shift(maps, scenes)
+    query.offset.add_(shift)
+    return liked, [m + np.float32(shift) for m in maps]
 
 
-def _shift(detector: Detector, scenes: Sequence[_Scene]) -> float:
+def _shift(maps: Sequence[NDArray[np.float32]], scenes: Sequence[_Scene]) -> float:
     """Logits to add, for the sum of the candidates' scores to be the teacher's."""
-    now = np.concatenate([_candidates(detector.logits(s.image), s.valid)[1] for s in scenes])
-    want = sum(probability(_candidates(s.teacher, s.valid)[1]).sum() for s in scenes)
+    now = np.concatenate([_candidates(m, s.valid)[1] for m, s in zip(maps, scenes, strict=True)])
+    want = sum(s.promised for s in scenes)
 
     def surplus(shift: float) -> float:
         return float(probability(now + shift).sum() - want)

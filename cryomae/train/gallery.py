@@ -65,11 +65,15 @@ def _draw_gain(axes: Axes, adapted: Adapted) -> None:
     steps, gain = zip(*adapted.gain, strict=True)
     axes.plot(steps, gain, marker="o")
     axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.axvline(adapted.steps, color=_GOOD, label=f"used: {adapted.steps} steps")
-    axes.set_xlabel("step")
+    if adapted.helped:
+        used = gain[steps.index(adapted.steps)]
+        axes.plot(adapted.steps, used, "o", markersize=14, markerfacecolor="none", color=_GOOD)
+    axes.set_title(
+        "what is used is ringed" if adapted.helped else "the model is left as it was", fontsize=9
+    )
+    axes.set_xlabel("training steps, with likeness to the exemplars")
     axes.set_ylabel("gain in log likelihood\nof held-out exemplars", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
 
 
 def _tile(image: NDArray[np.float32], xy: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -173,6 +173,7 @@ def train_on_exemplars(
         "named": asdict(named) | {"exemplars": str(named.exemplars)},
         "settings": asdict(how),
         "micrographs": {part.name: len(part.xy) for part in checked.parts},
+        "helped": adapted.helped,
         "steps": adapted.steps,
         "gain": [[step, round(gain, 4)] for step, gain in adapted.gain],
         "score before": np.round(adapted.before, 4).tolist(),
@@ -202,10 +203,10 @@ def _remarks(adapted: Adapted) -> list[str]:
             f"{len(adapted.before)} exemplars are too few to hold some out and see whether they "
             "help: about 15 are best"
         ]
-    if adapted.steps == 0:
+    if not adapted.helped:
         return [
-            "held-out exemplars were not told better after training, so the model is the one "
-            "that it started from"
+            "held-out exemplars were told no better, neither by likeness to the others nor "
+            "after training, so the model is the one that it started from"
         ]
     return []
 
