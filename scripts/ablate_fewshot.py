@@ -32,20 +32,16 @@ from typing import Any
 import numpy as np
 from _bench import report
 from _bench.exemplars import draw_exemplars
-from _bench.outcome import Outcome
+from _bench.inprocess import judge_candidates, pick_set, read
 from _bench.sets import LabelledSet, find_sets
-from _bench.verdict import judge_picker
 from numpy.typing import NDArray
 
 from cryomae.atomic import write_text
 from cryomae.errors import InputError
-from cryomae.io import read_micrograph
-from cryomae.micrograph import Micrograph, MicrographRef
-from cryomae.pick import choose_threshold, load_detector
-from cryomae.pick.pipeline import Detector, pick
+from cryomae.pick import load_detector
+from cryomae.pick.pipeline import Detector
 from cryomae.picks import Picks
 from cryomae.prepare import prepare
-from cryomae.settings import PickSettings
 from cryomae.train.exemplars import Exemplars
 from cryomae.train.fewshot import FewShot, adapt, latents_at
 
@@ -104,39 +100,26 @@ class Scene:
         """For people, and of kept results."""
         return f"{self.data.name} seed {self.seed}"
 
-    def micrographs(self) -> list[Micrograph]:
-        """All, also the one of the exemplars."""
-        refs = [MicrographRef(name, path) for name, path in self.data.files.items()]
-        return [read_micrograph(ref, self.data.pixel_size) for ref in refs]
-
     def shown(self) -> Exemplars:
         """The exemplars, as few-shot training takes them."""
         drawn = draw_exemplars(self.data, self.seed, self.exemplars)
-        path = self.data.files[drawn.micrograph]
-        micrograph = read_micrograph(MicrographRef(drawn.micrograph, path), self.data.pixel_size)
+        micrograph = read(self.data, drawn.micrograph)
         working = prepare(micrograph.pixels, micrograph.pixel_size, self.data.diameter)
         xy = drawn.picks.xy / np.array(working.spacing[::-1])
         return Exemplars(
-            drawn.micrograph, path, working, micrograph.pixel_size, xy, np.zeros((0, 2))
+            drawn.micrograph, micrograph.path, working, micrograph.pixel_size, xy, np.zeros((0, 2))
         )
 
     def judge(self, candidates: Picks) -> dict[str, float]:
-        """Figures at the automatic threshold and over all, without the exemplars' micrograph."""
-        by_file = candidates.table.groupby("micrograph")["score"]
-        threshold = choose_threshold([s.to_numpy(dtype=np.float64) for _, s in by_file]).value
+        """Figures on the micrographs that the exemplars are not from."""
         drawn = draw_exemplars(self.data, self.seed, self.exemplars)
-        made = Outcome(candidates.above(threshold), candidates, len(self.data.files), 0, 0, 0, "")
-        known = {self.seed: drawn}
-        verdict = judge_picker({self.seed: made}, self.data, known, border=0, draws=1, seed=0)
-        return {name: verdict.of_seed[self.seed][name] for name in SHOWN}
+        found = judge_candidates(self.data, candidates, {self.seed: drawn})
+        return {name: found[name] for name in SHOWN}
 
 
 def candidates_of(scene: Scene, detector: Detector) -> Picks:
     """Pick all micrographs of a set."""
-    settings = PickSettings(diameter=scene.data.diameter)
-    return Picks.concat(
-        [pick(micrograph, detector, settings).candidates for micrograph in scene.micrographs()]
-    )
+    return Picks.concat([one.candidates for one in pick_set(scene.data, detector)])
 
 
 def variant(scene: Scene, detector: Detector, changes: dict[str, Any]) -> dict[str, float]:
@@ -150,8 +133,7 @@ def variant(scene: Scene, detector: Detector, changes: dict[str, Any]) -> dict[s
 def rules(scene: Scene, detector: Detector) -> dict[str, dict[str, float]]:
     """Figures of each aggregation rule, without training."""
     shown = scene.shown()
-    settings = PickSettings(diameter=scene.data.diameter)
-    picked = [pick(micrograph, detector, settings) for micrograph in scene.micrographs()]
+    picked = pick_set(scene.data, detector)
     latents = [
         latents_at(detector, one.image, one.candidates.xy / np.array(one.spacing[::-1]))
         for one in picked

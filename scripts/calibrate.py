@@ -54,10 +54,10 @@ class Peaks:
     snr: float
 
 
-def load(checkpoint: Path) -> ParticleDetector:
-    """The averaged model of a checkpoint."""
+def load(checkpoint: Path, tokens: bool = True) -> ParticleDetector:
+    """The averaged model of a checkpoint, with or without an encoder."""
     state = load_file(checkpoint)
-    model = ParticleDetector(EncoderConfig())
+    model = ParticleDetector(EncoderConfig(), tokens=tokens)
     model.load_state_dict(
         {k.removeprefix(AVERAGE): v for k, v in state.items() if k.startswith(AVERAGE)}
     )
