@@ -110,10 +110,10 @@ class Scene:
             drawn.micrograph, micrograph.path, working, micrograph.pixel_size, xy, np.zeros((0, 2))
         )
 
-    def judge(self, candidates: Picks) -> dict[str, float]:
+    def judge(self, candidates: Picks, *, shown: bool) -> dict[str, float]:
         """Figures on the micrographs that the exemplars are not from."""
         drawn = draw_exemplars(self.data, self.seed, self.exemplars)
-        found = judge_candidates(self.data, candidates, {self.seed: drawn})
+        found = judge_candidates(self.data, candidates, {self.seed: drawn}, shown=shown)
         return {name: found[name] for name in SHOWN}
 
 
@@ -127,7 +127,9 @@ def variant(scene: Scene, detector: Detector, changes: dict[str, Any]) -> dict[s
     settings = replace(FewShot(seed=scene.seed), **changes)
     adapted = adapt(detector, [scene.shown()], settings)
     trained = replace(detector, model=adapted.model.to(detector.torch_device))
-    return scene.judge(candidates_of(scene, trained)) | {"steps": adapted.steps}
+    return scene.judge(candidates_of(scene, trained), shown=trained.shown) | {
+        "steps": adapted.steps
+    }
 
 
 def rules(scene: Scene, detector: Detector) -> dict[str, dict[str, float]]:
@@ -152,7 +154,9 @@ def rules(scene: Scene, detector: Detector) -> dict[str, dict[str, float]]:
     for name, rule in RULES.items():
         alike = rule(cosines)
         logit = np.log(p / (1 - p)) + (alike - alike.mean()) / alike.std()
-        found[name] = scene.judge(Picks(every.table.assign(score=1 / (1 + np.exp(-logit)))))
+        found[name] = scene.judge(
+            Picks(every.table.assign(score=1 / (1 + np.exp(-logit)))), shown=True
+        )
     return found
 
 
@@ -246,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def start_of(scene: Scene, detector: Detector) -> dict[str, float]:
     """Figures of the model that training starts from."""
-    return scene.judge(candidates_of(scene, detector))
+    return scene.judge(candidates_of(scene, detector), shown=detector.shown)
 
 
 def less(figures: dict[str, float], start: dict[str, float]) -> dict[str, float]:

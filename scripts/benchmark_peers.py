@@ -24,7 +24,9 @@ has taken; picks on particles that the border cuts are neither right nor wrong
 its sets. Brackets are 95 % bootstraps over micrographs; the lead of cryomae compares both
 pickers on the same draws. The F1 at the own threshold is what a user gets. The best threshold
 is chosen on the tested labels, for every picker alike, and nobody gets that. Nothing else is
-chosen on them, but for the rows called oracle.
+chosen on them, but for the rows called oracle. Where a set knows its contaminants, the last
+table counts picks on them, of cryomae and of another picker, each taken down to the score where
+both find as many particles as the other does at its own threshold.
 
 Seeds. A seed draws a micrograph, and --exemplars particles of it. That micrograph is not
 tested for that seed, not even for pickers that learn nothing; these run once, on all

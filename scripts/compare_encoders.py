@@ -152,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for data in sets:
                     every = Picks.concat([one.candidates for one in pick_set(data, detector)])
                     shown = {s: draw_exemplars(data, s, 15) for s in range(3)}
-                    figures[data.name] = judge_candidates(data, every, shown)
+                    figures[data.name] = judge_candidates(data, every, shown, shown=False)
                     print(f"{arm} seed {seed} {data.name}: {figures[data.name]}", flush=True)
                 write_text(kept, json.dumps(figures, indent=1) + "\n")
             found[arm].append(json.loads(kept.read_text()))

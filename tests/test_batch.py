@@ -32,6 +32,7 @@ class FakeDetector:
     name: str = "fake"
     sha256: str = "ab" * 32
     device: str = "cpu (float32)"
+    shown: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,10 @@ class DetectorLike(Protocol):
     @property
     def sha256(self) -> str:
         """Hash of the weights."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether it was made from exemplars of the user's particle."""
 
     @property
     def device(self) -> Any:
@@ -85,9 +90,9 @@ class Engine:
     choose_threshold: Callable[[Sequence[NDArray[Any]]], ThresholdLike]
 
 
-def default_engine() -> Engine:
-    """Reader, picker and threshold of cryomae itself."""
+def default_engine(shown: bool) -> Engine:
+    """Reader, picker and threshold of cryomae itself, for a detector that is `shown` or not."""
     from cryomae.io import read_micrograph
     from cryomae.pick import choose_threshold, pick
 
-    return Engine(read_micrograph, pick, choose_threshold)
+    return Engine(read_micrograph, pick, partial(choose_threshold, shown=shown))

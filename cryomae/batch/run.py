@@ -95,7 +95,7 @@ def run_pick(
     job = Job(
         settings,
         detector,
-        engine or default_engine(),
+        engine or default_engine(detector.shown),
         layout,
         Fingerprint.of(detector, settings, pixel_size),
         pixel_size,

@@ -53,6 +53,11 @@ class Detector:
         return self.card.sha256
 
     @property
+    def shown(self) -> bool:
+        """Whether the model was made from exemplars of the user's particle."""
+        return self.model.query is not None
+
+    @property
     def device(self) -> str:
         """Device and precision in words."""
         return f"{self.torch_device} ({str(self.dtype).removeprefix('torch.')})"

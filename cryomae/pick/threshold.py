@@ -36,7 +36,7 @@ class Threshold:
     explanation: str
 
 
-def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
+def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = False) -> Threshold:
     """Choose one threshold for a whole data set from the scores alone, without labels.
 
     Two answers are averaged (as log-odds, our choice). One asks where the scores part: the
@@ -46,13 +46,15 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
     sets whose scores are low or high as a whole. The other takes the scores at their word
     and maximises the F1 that they promise, which holds where the scores do not part. Where
     the better of the Gaussians has a mean score below `CREDIBLE`, as in empty micrographs,
-    the threshold stays at `FALLBACK`. On simulated data sets the average is ahead of either
-    answer (``scripts/compare_thresholds.py``).
+    the threshold stays at `FALLBACK`, unless the user has shown particles. On simulated data
+    sets the average is ahead of either answer (``scripts/compare_thresholds.py``).
 
     Parameters
     ----------
     scores : sequence of ndarray
         Candidate scores of each micrograph, 0 to 1.
+    shown : bool
+        Whether the model was made from exemplars of these data: there are particles then.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]]) -> Threshold:
         return Threshold(FALLBACK, f"Stays at {FALLBACK}, because all candidates score alike.")
     low, high, between = _two_gaussians(logits)
     background, particles = (float(1 / (1 + np.exp(-x))) for x in (low, high))
-    if particles < CREDIBLE:
+    if particles < CREDIBLE and not shown:
         return Threshold(
             FALLBACK,
             f"Stays at {FALLBACK}, because no group of the {len(every):,} candidates stands out "

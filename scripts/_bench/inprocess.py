@@ -26,7 +26,11 @@ def pick_set(data: LabelledSet, detector: Detector) -> list[Picked]:
 
 
 def judge_candidates(
-    data: LabelledSet, candidates: Picks, exemplars: Mapping[int, Exemplars]
+    data: LabelledSet,
+    candidates: Picks,
+    exemplars: Mapping[int, Exemplars],
+    *,
+    shown: bool,
 ) -> dict[str, float]:
     """Figures, means over seeds, at the automatic threshold of all micrographs and over all.
 
@@ -36,9 +40,12 @@ def judge_candidates(
     candidates : Picks
     exemplars : mapping of int to Exemplars
         By seed; micrographs that they are from are not tested.
+    shown : bool
+        Whether the detector was made from exemplars.
     """
     by_file = candidates.table.groupby("micrograph")["score"]
-    threshold = choose_threshold([s.to_numpy(dtype=float) for _, s in by_file]).value
+    scores = [s.to_numpy(dtype=float) for _, s in by_file]
+    threshold = choose_threshold(scores, shown=shown).value
     made = Outcome(candidates.above(threshold), candidates, len(data.files), 0, 0, 0, "")
     results = dict.fromkeys(exemplars, made)
     verdict = judge_picker(results, data, exemplars, border=0, draws=1, seed=0)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from _bench.junk import at_equal_recall
 from _bench.pickers import PICKERS
 from _bench.report import Row
 from _bench.sets import LabelledSet
@@ -32,6 +33,9 @@ def group_report(
     if len(sets) > 1:
         for figure, words in (("f1", "F1, own threshold"), ("average_precision", "AP")):
             tables[f"{sets[0].group}, {words} of each set"] = set_table(verdicts, names, figure)
+    junk = junk_table(sets, verdicts)
+    if len(junk) > 1:
+        tables[f"{sets[0].group}, picks on contaminants at the other picker's recall"] = junk
     return title, found, tables
 
 
@@ -92,6 +96,23 @@ def set_table(verdicts: Verdicts, sets: Sequence[str], name: str) -> list[Row]:
             ran = each in of_set
             cells.append(_value(summary([of_set[each]])[name]) if ran else "failed")
         rows.append((each, *cells))
+    return rows
+
+
+def junk_table(sets: Sequence[LabelledSet], verdicts: Verdicts) -> list[Row]:
+    """Picks on contaminants of cryomae and of each picker that learns nothing, at one recall."""
+    rows: list[Row] = [("picker", "sets", "recall", "of its picks", "of cryomae's picks")]
+    for key, of_set in verdicts.items():
+        shared = [d for d in sets if d.name in of_set and d.name in verdicts.get(OURS, {})]
+        shared = [d for d in shared if len(d.truth.regions)]
+        others = [of_set[d.name].made[0] for d in shared]
+        scored = all(r.picks is not None and np.ptp(r.candidates.score) > 0 for r in others)
+        if key == OURS or PICKERS[key].learns or not shared or not scored:
+            continue
+        mine = [verdicts[OURS][d.name].made[0] for d in shared]
+        recall, ours, theirs = at_equal_recall(shared, mine, others)
+        row = [PICKERS[key].title, f"{len(shared)}", f"{recall:.3f}"]
+        rows.append((*row, *(f"{n} of {of} ({n / max(of, 1):.2%})" for n, of in (theirs, ours))))
     return rows
 
 
