@@ -43,7 +43,8 @@ from cryomae.pick.pipeline import Detector
 from cryomae.picks import Picks
 from cryomae.prepare import prepare
 from cryomae.train.exemplars import Exemplars
-from cryomae.train.fewshot import FewShot, adapt, latents_at
+from cryomae.train.fewshot import FewShot, adapt
+from cryomae.train.scene import latents_at
 
 SHOWN = {"f1": "F1, own threshold", "best_f1": "F1, best threshold", "average_precision": "AP"}
 

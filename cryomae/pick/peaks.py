@@ -82,9 +82,19 @@ def inside(xy: NDArray[np.float64], valid: NDArray[np.bool_], margin: float) -> 
     margin : float
         Pixels; half a diameter asks for whole particles.
     """
-    room = ndimage.distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1]
-    h, w = valid.shape
+    return look_up(room(valid, margin), xy)
+
+
+def room(valid: NDArray[np.bool_], margin: float) -> NDArray[np.bool_]:
+    """Pixels that lie at least ``margin`` pixels from the edge and from invalid pixels."""
+    far: NDArray[np.bool_] = ndimage.distance_transform_edt(np.pad(valid, 1))[1:-1, 1:-1] >= margin
+    return far
+
+
+def look_up(mask: NDArray[np.bool_], xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Value of a mask at the pixel nearest to each point (n, 2)."""
+    h, w = mask.shape
     cols = np.clip(np.rint(xy[:, 0]).astype(int), 0, w - 1)
     rows = np.clip(np.rint(xy[:, 1]).astype(int), 0, h - 1)
-    whole: NDArray[np.bool_] = room[rows, cols] >= margin
-    return whole
+    found: NDArray[np.bool_] = mask[rows, cols]
+    return found

@@ -28,33 +28,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import optimize
 from torch import Tensor, nn
 
 from cryomae.errors import CryomaeError
 from cryomae.model.detector import STRIDE, ParticleDetector, Query
-from cryomae.pick.peaks import find_peaks, inside, suppress
 from cryomae.pick.pipeline import Detector, probability
-from cryomae.prepare import WORKING_DIAMETER
 from cryomae.train.detect import EMPHASIS
 from cryomae.train.exemplars import Exemplars
 from cryomae.train.losses import cross_similarity_loss, self_similarity_loss, unit
-from cryomae.train.pool import target_map
+from cryomae.train.scene import Judgement, Scene, judge, latents_at, make_scene
 
-KNOWN = 0.5
-"""Radius round an exemplar or a negative, in diameters, within which the truth is known: no
-second particle is centred there."""
-
-_LOWEST = -6.0  # logit of a peak below which nobody would call it a candidate
 _AWAY = 40.0  # working pixels that a window's centre lies from its exemplar, at most
 _LATENTS = 64, 256  # of exemplars and of unlabelled places that are compared in a step
-_SAMPLE = 100  # candidates that the scale of likeness is taken from
 
 
 @dataclass(frozen=True)
@@ -130,30 +122,6 @@ class Adapted:
     after: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A micrograph with exemplars and what the teacher says of it; maps have `STRIDE`.
-
-    ``rivals`` are some of its candidates, and ``promised`` the sum of all their scores.
-    """
-
-    image: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    xy: NDArray[np.float64]
-    negatives: NDArray[np.float64]
-    teacher: NDArray[np.float32]
-    rivals: NDArray[np.float64]
-    promised: float
-    believe: float
-    maps: NDArray[np.float32] = field(repr=False)  # target, known, usable, chance
-
-    def showing(self, chosen: NDArray[np.bool_]) -> _Scene:
-        """The same with some of the exemplars only."""
-        xy = self.xy[chosen]
-        maps = _maps(self.teacher, self.valid, xy, self.negatives, self.believe)
-        return replace(self, xy=xy, maps=maps)
-
-
 def adapt(
     detector: Detector,
     exemplars: Sequence[Exemplars],
@@ -178,131 +146,30 @@ def adapt(
         If the loss is no longer a number.
     """
     how = settings or FewShot()
-    scenes = [_scene(detector, part, how, len(exemplars)) for part in exemplars]
-    before = np.concatenate([_at(s.teacher, s.xy) for s in scenes])
+    scenes = [
+        make_scene(detector, part, believe=how.believe, seed=how.seed, among=len(exemplars))
+        for part in exemplars
+    ]
+    teacher = judge(detector, scenes)
+    before = probability(teacher.exemplars)
     folds = how.folds if len(before) >= 2 * how.folds else 0
     tell = on_progress or (lambda done, total: None)
-    trial = _Trial([], probability(before), True, how.steps)
+    trial = _Trial([], before, True, how.steps)
     if folds:
-        trial = _hold_out(detector, scenes, how, folds, tell)
+        trial = _hold_out(detector, scenes, how, folds, teacher, tell)
     spent = folds * (trial.gain[-1][0] if trial.gain else 0)
     tell(spent, spent + trial.steps)
-    after = trial.after
+    made, after = detector, trial.after
     if trial.helped:
         student = _Student(detector, how, how.seed)
         for _ in range(trial.steps):
             student.learn(scenes)
             tell(spent + student.step, spent + trial.steps)
-        made, maps = _liken(student.detector, scenes, how)
+        made, said = _liken(student.detector, scenes, scenes, how, teacher.promised)
         if not folds:
-            here = [_at(m, s.xy) for m, s in zip(maps, scenes, strict=True)]
-            after = probability(np.concatenate(here))
-    else:
-        made = detector
+            after = probability(said.exemplars)
     model = copy.deepcopy(made.model).cpu().eval().requires_grad_(False)
-    return Adapted(model, trial.helped, trial.steps, trial.gain, probability(before), after)
-
-
-def latents_at(
-    detector: Detector, image: NDArray[np.float32], xy: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Coarse latent of places, each in a window centred on it.
-
-    Parameters
-    ----------
-    detector : Detector
-    image : ndarray, float32, shape (h, w)
-        Working image.
-    xy : ndarray, shape (n, 2)
-        Working pixels.
-
-    Returns
-    -------
-    ndarray, float32, shape (n, COARSE)
-    """
-    side = detector.model.config.window
-    padded = np.pad(image, side)
-    middle = side // 16  # of the coarse grid, whose cells are eight pixels wide
-    found = []
-    for start in range(0, len(xy), detector.batch):
-        corners = np.rint(xy[start : start + detector.batch]).astype(int) + side // 2
-        stack = np.stack([padded[y : y + side, x : x + side] for x, y in corners])[:, None]
-        with (
-            torch.inference_mode(),
-            torch.autocast(
-                detector.torch_device.type, detector.dtype, detector.dtype != torch.float32
-            ),
-        ):
-            coarse, _ = detector.model.features(torch.from_numpy(stack).to(detector.torch_device))
-        near = coarse[:, :, middle - 1 : middle + 1, middle - 1 : middle + 1]
-        found.append(near.float().mean(dim=(2, 3)).cpu())
-    return torch.cat(found).numpy() if found else np.zeros((0, 0), np.float32)
-
-
-def _scene(detector: Detector, part: Exemplars, how: FewShot, among: int) -> _Scene:
-    side = detector.model.config.window
-    image, valid = part.working.image, part.working.valid
-    short = [(0, max(0, side - n)) for n in image.shape]  # windows must fit
-    image, valid = np.pad(image, short), np.pad(valid, short)
-    teacher = detector.logits(image)
-    maps = _maps(teacher, valid, part.xy, part.negatives, how.believe)
-    candidates, height = _candidates(teacher, valid)
-    some = np.random.default_rng(how.seed).permutation(len(candidates))
-    rivals = candidates[some[: max(1, _SAMPLE // among)]]
-    promised = float(probability(height).sum())
-    return _Scene(
-        image, valid, part.xy, part.negatives, teacher, rivals, promised, how.believe, maps
-    )
-
-
-def _maps(
-    teacher: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    xy: NDArray[np.float64],
-    negatives: NDArray[np.float64],
-    believe: float,
-) -> NDArray[np.float32]:
-    """Target, known, usable and chance, shape (4, h / STRIDE, w / STRIDE)."""
-    h, w = teacher.shape
-    score = believe * probability(teacher).astype(np.float32)
-    truth = target_map(xy, STRIDE * max(h, w))[:h, :w]
-    positive, negative = _discs(xy, (h, w)), _discs(negatives, (h, w))
-    known = positive | negative
-    usable = valid[::STRIDE, ::STRIDE]
-    chance = ndimage.maximum_filter(score, round(0.6 * WORKING_DIAMETER / STRIDE))
-    chance = np.where(known, positive, chance)
-    return np.stack([np.where(known, truth, score), known, usable, chance]).astype(np.float32)
-
-
-def _discs(xy: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels of a map within `KNOWN` diameters of places."""
-    inside_one = np.zeros(shape, dtype=bool)
-    rows, columns = (np.arange(n) * STRIDE + (STRIDE - 1) / 2 for n in shape)
-    for x, y in xy:
-        away = np.hypot(rows[:, None] - y, columns[None] - x)
-        inside_one |= away < KNOWN * WORKING_DIAMETER
-    return inside_one
-
-
-def _at(logits: NDArray[np.float32], xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Highest logit within a quarter of a diameter of places."""
-    reach = 2 * round(WORKING_DIAMETER / 4 / STRIDE) + 1
-    highest = ndimage.maximum_filter(logits, reach)
-    place = np.rint((xy - (STRIDE - 1) / 2) / STRIDE).astype(int)
-    place = np.clip(place, 0, np.array(logits.shape[::-1]) - 1)
-    return highest[place[:, 1], place[:, 0]].astype(np.float64)
-
-
-def _candidates(
-    logits: NDArray[np.float32], valid: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Working pixels (n, 2) and logits of the peaks that picking would see."""
-    on_map, height = find_peaks(logits, _LOWEST)
-    xy = on_map * STRIDE + (STRIDE - 1) / 2
-    whole = inside(xy, valid, WORKING_DIAMETER / 2)
-    xy, height = xy[whole], height[whole]
-    kept = suppress(xy, WORKING_DIAMETER / 2)
-    return xy[kept], height[kept].astype(np.float64)
+    return Adapted(model, trial.helped, trial.steps, trial.gain, before, after)
 
 
 class _Student:
@@ -324,7 +191,7 @@ class _Student:
         """The student, ready to score."""
         return replace(self.teacher, model=self.model)
 
-    def learn(self, scenes: Sequence[_Scene]) -> None:
+    def learn(self, scenes: Sequence[Scene]) -> None:
         """Update the weights once."""
         how = self.how
         warm = min(1.0, (self.step + 1) / 10)
@@ -345,7 +212,7 @@ class _Student:
         self.optimizer.step()
         self.step += 1
 
-    def _draw(self, scenes: Sequence[_Scene]) -> list[NDArray[np.float32]]:
+    def _draw(self, scenes: Sequence[Scene]) -> list[NDArray[np.float32]]:
         """Image and maps of windows, turned and mirrored: half of them near what is labelled."""
         side, rng = self.model.config.window, self.rng
         places = [np.concatenate([s.xy, s.negatives]) for s in scenes]
@@ -411,9 +278,10 @@ class _Trial:
 
 def _hold_out(
     detector: Detector,
-    scenes: Sequence[_Scene],
+    scenes: Sequence[Scene],
     how: FewShot,
     folds: int,
+    teacher: Judgement,
     tell: Callable[[int, int], None],
 ) -> _Trial:
     """Train without some of the exemplars, in turn, and look for them."""
@@ -428,9 +296,8 @@ def _hold_out(
         for fold in range(folds)
     ]
     students = [_Student(detector, how, how.seed + fold) for fold in range(folds)]
-    before, share = _judge([s.teacher for s in scenes], scenes)
     gain: list[tuple[int, float]] = []
-    best = _Trial(gain, probability(before), False, 0)
+    best = _Trial(gain, probability(teacher.exemplars), False, 0)
     needed = 0.0
     total = (folds + 1) * how.steps
     for step in range(0, how.steps + 1, how.check):
@@ -439,14 +306,13 @@ def _hold_out(
             while student.step < step:
                 student.learn(shown[fold])
                 tell(sum(s.step for s in students), total)
-            _, maps = _liken(student.detector, shown[fold], how)
+            _, said = _liken(student.detector, shown[fold], scenes, how, teacher.promised)
             out = part_of == fold
-            fresh, parts = _judge(maps, scenes)
-            scores[out], shares[out] = fresh[out], parts[out]
-        better = float(np.mean(shares - share))
+            scores[out], shares[out] = probability(said.exemplars)[out], said.share[out]
+        better = float(np.mean(shares - teacher.share))
         gain.append((step, better))
         if better > needed:
-            best = _Trial(gain, probability(scores), True, step)
+            best = _Trial(gain, scores, True, step)
         if step == 0:
             needed = max(better, 0.0) + how.least
         elif better > needed:
@@ -456,33 +322,21 @@ def _hold_out(
     return best
 
 
-def _judge(
-    maps: Sequence[NDArray[np.float32]], scenes: Sequence[_Scene]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logit of each exemplar, and log of its share of all candidates' scores.
-
-    Exemplars are drawn from the particles: the likelihood that these of all candidates were
-    drawn is the product of their shares. Shifting all scores up gains nothing.
-    """
-    logits = [_at(m, s.xy) for m, s in zip(maps, scenes, strict=True)]
-    peaks = [_candidates(m, s.valid)[1] for m, s in zip(maps, scenes, strict=True)]
-    every = probability(np.concatenate(peaks)).sum()
-    here = np.concatenate(logits)
-    return here, np.log(probability(here) + 1e-9) - np.log(max(float(every), 1e-3))
-
-
 def _liken(
-    detector: Detector, scenes: Sequence[_Scene], how: FewShot
-) -> tuple[Detector, list[NDArray[np.float32]]]:
-    """The model with a query, promising as many particles as the teacher, and its logits."""
-    shown = [latents_at(detector, s.image, s.xy) for s in scenes if len(s.xy)]
-    rivals = [latents_at(detector, s.image, s.rivals) for s in scenes if len(s.rivals)]
-    mine = torch.from_numpy(np.concatenate(shown))
-    rest = torch.from_numpy(np.concatenate(rivals)) if rivals else mine
+    detector: Detector,
+    shown: Sequence[Scene],
+    judged: Sequence[Scene],
+    how: FewShot,
+    promised: float,
+) -> tuple[Detector, Judgement]:
+    """Add likeness to exemplars and keep the promise; the new model, and what it says."""
+    mine = torch.from_numpy(np.concatenate([latents_at(detector, s.image, s.xy) for s in shown]))
+    rest = [latents_at(detector, s.image, s.rivals) for s in shown]
+    others = torch.from_numpy(np.concatenate(rest)) if any(map(len, rest)) else mine
     query = Query()
-    query.centre.copy_(rest.mean(dim=0))
+    query.centre.copy_(others.mean(dim=0))
     query.direction.copy_(unit(mine - query.centre).mean(dim=0))
-    alike = unit(rest - query.centre) @ query.direction
+    alike = unit(others - query.centre) @ query.direction
     spread = float(alike.std()) if len(alike) > 1 else 0.0
     if spread > 1e-6:
         query.slope.fill_(how.likeness / spread)
@@ -490,20 +344,18 @@ def _liken(
     model = copy.deepcopy(detector.model).eval()
     model.query = query.to(detector.torch_device)
     liked = replace(detector, model=model)
-    maps = [liked.logits(s.image) for s in scenes]
-    shift = _shift(maps, scenes)
+    said = judge(liked, judged)
+    shift = _shift(said, promised)
     query.offset.add_(shift)
-    return liked, [m + np.float32(shift) for m in maps]
+    return liked, said.shifted(shift)
 
 
-def _shift(maps: Sequence[NDArray[np.float32]], scenes: Sequence[_Scene]) -> float:
-    """Logits to add, for the sum of the candidates' scores to be the teacher's."""
-    now = np.concatenate([_candidates(m, s.valid)[1] for m, s in zip(maps, scenes, strict=True)])
-    want = sum(s.promised for s in scenes)
+def _shift(said: Judgement, promised: float) -> float:
+    """Logits to add for candidates to promise a number of particles."""
 
     def surplus(shift: float) -> float:
-        return float(probability(now + shift).sum() - want)
+        return said.shifted(shift).promised - promised
 
-    if not len(now) or surplus(-8.0) > 0 or surplus(8.0) < 0:
+    if surplus(-8.0) > 0 or surplus(8.0) < 0:
         return 0.0
     return float(optimize.brentq(surplus, -8.0, 8.0))

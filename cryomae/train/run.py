@@ -16,8 +16,9 @@ from cryomae.errors import InputError
 from cryomae.model.registry import ModelCard, save_model
 from cryomae.pick.pipeline import Detector, load_detector
 from cryomae.train.exemplars import Exemplars, check_places, odd_ones, read_exemplars
-from cryomae.train.fewshot import Adapted, FewShot, adapt, latents_at
+from cryomae.train.fewshot import Adapted, FewShot, adapt
 from cryomae.train.gallery import draw_exemplars
+from cryomae.train.scene import latents_at
 
 MODEL = "model.safetensors"
 PICTURE = "exemplars.png"

@@ -40,6 +40,14 @@ def test_background_alone_is_not_parted():
     assert "Is there anything to pick?" in chosen.explanation
 
 
+def test_faint_particles_are_parted_when_the_user_has_shown_some():
+    """Faint particles score low; without exemplars they could as well be noise."""
+    p, true = mixture(-4.0, -1.2, 0.3)
+    assert choose_threshold([p]).value == 0.5
+    chosen = p >= choose_threshold([p], shown=True).value
+    assert 2 * (chosen & true).sum() / (chosen.sum() + true.sum()) > 0.85
+
+
 def test_explanation_names_both_groups():
     p, _ = mixture(-2.5, 1.5, 0.3)
     chosen = choose_threshold([p])
