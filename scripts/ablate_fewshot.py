@@ -17,7 +17,7 @@ exemplars, cosines of coarse latents aggregated by a rule, is added to the score
 starting model, one standard deviation of it counting one logit.
 
 Every result is kept in OUTPUT/kept.json, and used again when the command is repeated; kept
-results do not notice changed code. The whole takes about three hours on two CPU cores.
+results do not notice changed code. The whole takes about four hours on two CPU cores.
 """
 
 import argparse
