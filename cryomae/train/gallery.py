@@ -67,7 +67,8 @@ def _draw_gain(axes: Axes, adapted: Adapted) -> None:
     axes.axhline(0, color="0.6", linewidth=0.8)
     if adapted.helped:
         used = gain[steps.index(adapted.steps)]
-        axes.plot(adapted.steps, used, "o", markersize=14, markerfacecolor="none", color=_GOOD)
+        axes.plot(adapted.steps, used, "o", markersize=14, markerfacecolor="none", color="black")
+    axes.margins(y=0.2)  # room for the ring
     axes.set_title(
         "what is used is ringed" if adapted.helped else "the model is left as it was", fontsize=9
     )
