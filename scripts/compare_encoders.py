@@ -13,9 +13,10 @@ rates and shares of time of configs/default.yaml:
 - **cnn**: no encoder; pyramid and head alone.
 
 How many steps fit is worked out from the processor time of a short trial: start on an idle
-machine, since threads that wait for one another count too. Scores are calibrated on simulated fields apart from training, as
-for the shipped weights. Figures are those of ``cryomae pick`` without exemplars, at the
-automatic threshold. Trainings go on where they stopped; figures are kept in the output folder.
+machine, since threads that wait for one another count too. Scores are calibrated on simulated
+fields apart from training, as for the shipped weights. Figures are those of ``cryomae pick``
+without exemplars, at the automatic threshold. Trainings go on where they stopped; figures are
+kept in the output folder.
 """
 
 import argparse
