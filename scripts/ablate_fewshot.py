@@ -56,7 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "+ self": {"apart": 0, "mass": 0, "likeness": 0.0},
     "+ self and cross": {"mass": 0, "likeness": 0.0},
     "no mass": {"mass": 0},
-    "no weights for unlabelled places": {"believe": False},
+    "no weights for unlabelled places": {"believe": 0.0},
     "exemplars at full weight": {"exemplars": 1.0},
     "all steps, nothing held out": {"folds": 0},
     "encoder learns too": {"encoder": True},

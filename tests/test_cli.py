@@ -21,7 +21,7 @@ from cryomae.picks import Picks
 @pytest.fixture
 def cryomae_command(monkeypatch, tmp_path):
     """Run the command in an empty folder with a picker that needs no weights."""
-    detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu")
+    detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu", shown=False)
 
     def pick(micrograph, detector, settings):
         if micrograph.path.name == "crash.mrc":
@@ -37,7 +37,7 @@ def cryomae_command(monkeypatch, tmp_path):
 
     engine = Engine(read_micrograph, pick, choose)
     monkeypatch.setattr(cryomae.pick, "load_detector", lambda model, device: detector)
-    monkeypatch.setattr("cryomae.batch.run.default_engine", lambda: engine)
+    monkeypatch.setattr("cryomae.batch.run.default_engine", lambda shown: engine)
     monkeypatch.chdir(tmp_path)
     return lambda *words: CliRunner().invoke(app, list(words))
 

@@ -57,10 +57,10 @@ def command(monkeypatch, tmp_path):
     def choose(scores):
         return SimpleNamespace(value=0.5, explanation="Chosen by the test.")
 
-    detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu")
+    detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu", shown=False)
     engine = Engine(read_micrograph, pick, choose)
     monkeypatch.setattr(cryomae.pick, "load_detector", lambda model, device: detector)
-    monkeypatch.setattr("cryomae.batch.run.default_engine", lambda: engine)
+    monkeypatch.setattr("cryomae.batch.run.default_engine", lambda shown: engine)
     monkeypatch.chdir(tmp_path)
     return lambda *words: CliRunner().invoke(app, ["pick", *words])
 

@@ -100,7 +100,7 @@ def pick_all(pick=bright_pixels):
         failures,
         "Picks",
         PickSettings(diameter=20, threshold=0.1),
-        detector=SimpleNamespace(name="bright", sha256="0" * 64, device="cpu"),
+        detector=SimpleNamespace(name="bright", sha256="0" * 64, device="cpu", shown=False),
         engine=Engine(read_micrograph, pick, lambda scores: None),
         preview=False,
         micrographs_star=Path(STAR),

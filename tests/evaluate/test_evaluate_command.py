@@ -189,7 +189,7 @@ def run(simulated, tmp_path):
             [],
             tmp_path / "run",
             PickSettings(diameter=40, **settings),
-            detector=SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu"),
+            detector=SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu", shown=False),
             engine=Engine(
                 read_micrograph, pick, lambda _: SimpleNamespace(value=0.5, explanation="So.")
             ),
