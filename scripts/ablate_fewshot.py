@@ -59,6 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no weights for unlabelled places": {"believe": 0.0},
     "exemplars at full weight": {"exemplars": 1.0},
     "all steps, nothing held out": {"folds": 0},
+    "student not averaged with teacher": {"average": 1.0},
     "encoder learns too": {"encoder": True},
 }
 """What differs from the shipped `FewShot`."""
