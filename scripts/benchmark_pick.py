@@ -51,8 +51,8 @@ from _bench import accuracy, memory, ours, report, topaz
 
 from cryomae.evaluate.coordinates import join
 from cryomae.evaluate.figures import interval
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.sources import as_picks, read_pick_source, read_truth
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 REPOSITORY = Path(__file__).resolve().parents[1]

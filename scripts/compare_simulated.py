@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import fft, ndimage
 
-from cryomae.evaluate.names import stem
 from cryomae.formats import read_picks
 from cryomae.io import find_micrographs, read_micrograph
 from cryomae.micrograph import Micrograph
+from cryomae.names import stem
 from cryomae.prepare import WORKING_DIAMETER, prepare
 from cryomae.simulate import Simulator, make_settings, simulate_set
 

@@ -43,6 +43,10 @@ class Layout:
         self.diameter_chart = output_dir / "diameter.png"
         self.picks_folder = output_dir / "picks"
 
+    def stem(self, name: str) -> PurePosixPath:
+        """Give the folder and stem, below a folder of the output, of a micrograph's files."""
+        return self._stems[name]
+
     def candidates(self, name: str) -> Path:
         """Give the file of all candidates of a micrograph."""
         return self._path("candidates", name, f"_{SUFFIX}.star")

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from cryomae.cli.bench_al import bench_al
+from cryomae.cli.convert import convert, export
 from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
@@ -42,6 +43,8 @@ app.command()(train)
 app.command()(info)
 app.command()(models)
 app.command()(evaluate)
+app.command()(convert)
+app.command()(export)
 app.command()(simulate)
 app.command()(bench_al)
 app.command()(pretrain)

@@ -22,9 +22,9 @@ from cryomae.evaluate.judge import BACKGROUND, DUPLICATE, IGNORED, RIGHT, Judged
 from cryomae.evaluate.masks import mask_overlap
 from cryomae.evaluate.matching import PrecisionRecall, precision_recall
 from cryomae.evaluate.mistakes import Mistake, find_mistake
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.remarks import remarks_on
 from cryomae.evaluate.truth import Truth
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 Shapes = Mapping[str, tuple[int, int]]

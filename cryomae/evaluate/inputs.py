@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryomae.errors import InputError, MicrographError
-from cryomae.evaluate.coordinates import SAME, join, one_pixel_size, stems_of
-from cryomae.evaluate.names import stem
+from cryomae.evaluate.coordinates import join, stems_of
 from cryomae.evaluate.sources import (
     PickSource,
     TruthSource,
@@ -19,9 +18,11 @@ from cryomae.evaluate.sources import (
     read_truth_source,
 )
 from cryomae.evaluate.truth import Truth
+from cryomae.formats.collect import SAME, one_pixel_size
 from cryomae.io import find_micrographs, read_header
 from cryomae.io.star_list import resolve
 from cryomae.micrograph import MicrographRef
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 

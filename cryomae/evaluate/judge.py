@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cryomae.evaluate.matching import assign_picks
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.truth import EDGE, Truth
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 RIGHT, DUPLICATE, BACKGROUND, IGNORED = "right", "duplicate", "background", "ignored"

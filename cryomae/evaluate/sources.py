@@ -12,17 +12,12 @@ import yaml
 from cryomae.batch.layout import Layout
 from cryomae.batch.record import read_config
 from cryomae.errors import FormatError, InputError
-from cryomae.evaluate.coordinates import (
-    Coordinates,
-    join,
-    one_pixel_size,
-    read_all,
-    read_coordinates,
-)
-from cryomae.evaluate.names import stem
+from cryomae.evaluate.coordinates import join
 from cryomae.evaluate.truth import Truth, no_regions
+from cryomae.formats.collect import Coordinates, one_pixel_size, read_all, read_coordinates
 from cryomae.formats.star import X, Y
 from cryomae.io.star_list import read_star_list
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 _KIND, _RADIUS, _OUTSIDE = "cryomaeKind", "cryomaeRadius", "cryomaeOutside"

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from cryomae.atomic import atomic_path, write_text
 from cryomae.errors import FormatError
+from cryomae.formats.registry import Context, Format
+from cryomae.formats.values import check_finite, numbers
 from cryomae.picks import Picks
 
 X, Y = "rlnCoordinateX", "rlnCoordinateY"
@@ -129,8 +131,8 @@ def picks_of(table: pd.DataFrame, path: str | Path) -> Picks:
         File it came from, which names a micrograph that the block does not name.
     """
     count = len(table)
-    xy = np.column_stack([_numbers(table, X, path), _numbers(table, Y, path)])
-    score = _numbers(table, SCORE, path) if SCORE in table else np.ones(count)
+    xy = np.column_stack([numbers(table[X], X, path), numbers(table[Y], Y, path)])
+    score = numbers(table[SCORE], SCORE, path) if SCORE in table else np.ones(count)
     picks = Picks.from_arrays(Path(path).stem, xy, score, float("nan"), "star")
     if NAME in table and count:
         picks = Picks(picks.table.assign(micrograph=table[NAME].astype(str).to_numpy(object)))
@@ -175,9 +177,8 @@ def write_suffix_file(folder: str | Path, suffix: str, micrographs_star: str | P
 
 
 def _rows(picks: Picks, shape: tuple[int, int] | None, path: str | Path) -> list[str]:
+    check_finite(picks, path or "")
     scores = picks.score
-    if not np.isfinite(scores).all():
-        raise FormatError("a pick has a score that is not a number", "leave it out", path)
     points = whole_pixels(picks, shape, path)
     return [
         f"{x:12d} {y:12d} {score:12.6f} {0:12d} {0.0:12.6f}"
@@ -243,9 +244,10 @@ def coordinate_block(blocks: dict[str, pd.DataFrame], path: str | Path) -> pd.Da
     )
 
 
-def _numbers(table: pd.DataFrame, column: str, path: str | Path) -> NDArray[np.float64]:
-    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0]) + 1
-        raise FormatError(f"{column} of row {row} is not a number", "correct that row", path)
-    return values
+def _write(path: Path, picks: Picks, context: Context) -> None:
+    names = picks.table["micrograph"].unique()
+    shape = context.shapes.get(names[0]) if len(names) == 1 else None
+    write_picks(path, picks, shape=shape, with_names=True)
+
+
+FORMAT = Format("RELION STAR", "relion", (".star",), read_picks, _write, many=True)

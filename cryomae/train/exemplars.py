@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cryomae.errors import InputError
-from cryomae.evaluate.coordinates import join, read_all, read_coordinates
-from cryomae.evaluate.names import stem
+from cryomae.evaluate.coordinates import join
 from cryomae.evaluate.transforms import SQUARES, Transform
+from cryomae.formats.collect import read_all, read_coordinates
 from cryomae.io import find_micrographs, read_micrograph
 from cryomae.micrograph import Micrograph
 from cryomae.model.detector import STRIDE
+from cryomae.names import stem
 from cryomae.pick.peaks import inside
 from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
 

@@ -19,8 +19,8 @@ from cryomae.evaluate.figures import (
     ranking,
 )
 from cryomae.evaluate.judge import judge
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.truth import Truth
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 

@@ -14,9 +14,9 @@ from _bench.pickers import PICKERS
 from _bench.sets import LabelledSet
 from cryomae.errors import InputError
 from cryomae.evaluate.coordinates import join
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.sources import as_picks, read_pick_source
 from cryomae.model.registry import model_card
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 TRUTH = "truth"

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 from cryomae.errors import InputError
 from cryomae.evaluate.judge import kinds_at
 from cryomae.evaluate.matching import assign_picks
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.truth import EDGE, Truth
+from cryomae.names import stem
 from cryomae.picks import Picks
 
 ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]

@@ -13,8 +13,9 @@ from _bench import accuracy, topaz
 from _bench.job import Job
 from _bench.measure import Measured, measure
 from _bench.outcome import Outcome, outcome
-from cryomae.evaluate.coordinates import join, read_all
+from cryomae.evaluate.coordinates import join
 from cryomae.evaluate.sources import as_picks
+from cryomae.formats.collect import read_all
 from cryomae.picks import Picks
 
 TRAINED = "resnet8"

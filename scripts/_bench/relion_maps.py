@@ -15,7 +15,7 @@ import starfile
 from numpy.typing import NDArray
 
 from _bench.poses import COORDINATES, HALF
-from cryomae.evaluate.names import stem
+from cryomae.names import stem
 
 _IMAGE = "rlnImageName"
 _KEY = ["micrograph", *COORDINATES]

@@ -9,8 +9,8 @@ import mrcfile
 from cryomae.errors import InputError
 from cryomae.evaluate import Truth
 from cryomae.evaluate.coordinates import join
-from cryomae.evaluate.names import stem
 from cryomae.evaluate.sources import as_truth, read_truth_source
+from cryomae.names import stem
 
 _SPEC = re.compile(r"(?P<folder>.*?)(?::(?P<diameter>[\d.]+)(?::(?P<pixel_size>[\d.]+))?)?")
 

@@ -8,8 +8,8 @@ from evaluate_helpers import NAME, SCORE, X, Y, write_set, write_star
 
 from cryomae.errors import CryomaeError, FormatError, InputError
 from cryomae.evaluate.inputs import Options, gather
-from cryomae.evaluate.names import find_clash, settle, stem
 from cryomae.formats.star import write_list
+from cryomae.names import find_clash, settle, stem
 
 KNOWN = Options(diameter=40, pixel_size=2)
 

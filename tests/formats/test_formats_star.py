@@ -21,7 +21,7 @@ def make(xy, score=None, micrograph="m.mrc"):
 
 def test_text_is_that_of_relions_autopicker(tmp_path):
     path = tmp_path / "a.star"
-    write_picks(path, make([[10.4, 20.5]], [0.75]))
+    star.write_picks(path, make([[10.4, 20.5]], [0.75]))
     words = [line.split() for line in path.read_text().splitlines() if line.strip()]
     assert words == [
         ["data_"],

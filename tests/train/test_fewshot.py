@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import cryomae
 from cryomae.cli import app
-from cryomae.evaluate.coordinates import join, read_all
+from cryomae.evaluate.coordinates import join
 from cryomae.formats import write_picks
+from cryomae.formats.collect import read_all
 from cryomae.picks import Picks
 
 DATA = Path(cryomae.__file__).parent / "data"

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 import cryomae
-from cryomae.evaluate.coordinates import join, read_all
+from cryomae.evaluate.coordinates import join
+from cryomae.formats.collect import read_all
 from cryomae.io import read_micrograph
 from cryomae.micrograph import MicrographRef
 from cryomae.pick import load_detector, pick

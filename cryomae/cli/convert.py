@@ -1,0 +1,235 @@
+"""The commands ``cryomae convert`` and ``cryomae export``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cryomae.exchange import Change, Loaded, Saved
+
+
+class Program(StrEnum):
+    """Where picks can be sent."""
+
+    RELION = "relion"
+    CRYOSPARC = "cryosparc"
+    EMAN = "eman"
+    EMAN2 = "eman2"
+    CRYOLO = "cryolo"
+    TOPAZ = "topaz"
+
+
+_KEYS = {Program.EMAN: "box"}
+_NEXT = {
+    Program.RELION: "Extract: give {relion} as Input coordinates"
+    " (RELION 3.1: coords_suffix_cryomae.star in picks/).",
+    Program.CRYOSPARC: "Import Particle Stack: give {import} as Particle meta path, connect the"
+    " micrographs as Source Exposures, switch on Ignore raw data and Ignore pose data, then run"
+    " Extract From Micrographs. Look at one micrograph in Inspect Picks first.",
+    Program.EMAN: "e2boxer.py or e2import.py read the .box files of {box}.",
+    Program.EMAN2: "Copy the files of {eman2} to the info folder of the EMAN2 project, which must"
+    " not hold files of those micrographs: their defocus would be lost.",
+    Program.CRYOLO: "cryolo_boxmanager.py and napari-boxmanager open the files of {cryolo}.",
+    Program.TOPAZ: "topaz train --train-targets {topaz}; divide by the factor of topaz preprocess"
+    " with --scale (0.25 for -s 4).",
+}
+
+_Picks = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PICKS",
+        help="The output folder of cryomae pick, a coordinate file (.star, .cs, .box, .cbox, "
+        ".json, .txt, .coords, .csv), RELION's autopick.star, or a folder of coordinate files.",
+        show_default=False,
+    ),
+]
+_Micrographs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="INPUTS",
+        help="Micrographs of the picks: a folder, a quoted glob, or a STAR file. Picks get their "
+        "names as they stand there.",
+        show_default="the files that the picks name",
+    ),
+]
+_Scale = Annotated[
+    float,
+    typer.Option(
+        metavar="FACTOR",
+        help="Multiply coordinates by this: 4 if the picks were made on micrographs binned by 4.",
+    ),
+]
+_FlipY = Annotated[bool, typer.Option("--flip-y", help="Mirror top and bottom.")]
+_FlipX = Annotated[bool, typer.Option("--flip-x", help="Mirror left and right.")]
+_Transpose = Annotated[bool, typer.Option("--transpose", help="Swap x and y, before mirroring.")]
+_Threshold = Annotated[
+    float | None,
+    typer.Option(metavar="SCORE", help="Leave out picks below this score.", show_default="all"),
+]
+_Box = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="PX",
+        help="Box size, an even number, for EMAN and crYOLO.",
+        show_default="none",
+    ),
+]
+_Check = Annotated[
+    bool,
+    typer.Option(
+        help="Compare contrast at the picks with that at mirrored places, and warn if those "
+        "are better. Takes some seconds, and the micrographs."
+    ),
+]
+
+
+def convert(
+    picks: _Picks,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="File to write; its suffix says the format. Or, with --to, a folder that gets "
+            "one file a micrograph.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Format of a folder: relion, cryosparc, box, eman2, cryolo, topaz, coords or csv.",
+            show_default="from the suffix of OUT",
+        ),
+    ] = None,
+    micrographs: _Micrographs = None,
+    scale: _Scale = 1.0,
+    flip_y: _FlipY = False,
+    flip_x: _FlipX = False,
+    transpose: _Transpose = False,
+    threshold: _Threshold = None,
+    box: _Box = None,
+    check: _Check = True,
+) -> None:
+    """Convert picks between RELION, cryoSPARC, EMAN, crYOLO, Topaz, plain text and CSV.
+
+    Coordinates are pixels of the micrograph file, the first pixel is 0 and row 0 comes first in
+    an MRC file, as in RELION. Nothing is mirrored unless you ask for it.
+
+    For example:
+      One RELION file for picks of crYOLO:
+        cryomae convert CBOX/ cryolo.star --micrographs MotionCorr/job002/
+
+      Topaz's picks, made after topaz preprocess -s 4, the sure ones only:
+        cryomae convert topaz.txt AutoPick/topaz --to relion --scale 4 --threshold 0
+          --micrographs CtfFind/job003/micrographs_ctf.star
+
+      cryoSPARC's picks as boxes of 256 pixels:
+        cryomae convert J12_picked_particles.cs boxes --to box --box 256
+    """
+    from cryomae.exchange import save
+    from cryomae.formats import format_named, format_of
+
+    form = format_of(output) if to is None else format_named(to)
+    change = _change(scale, transpose, flip_x, flip_y, threshold, box)
+    loaded, picked = _bring(picks, micrographs, change, box, check)
+    star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
+    saved = save(picked.picks, output, form, loaded.context, star)
+    _show(picked, saved)
+
+
+def export(
+    picks: _Picks,
+    to: Annotated[Program, typer.Option(metavar="PROGRAM", help=f"One of {', '.join(Program)}.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder to write to.",
+            show_default="for_PROGRAM",
+        ),
+    ] = None,
+    micrographs: _Micrographs = None,
+    scale: _Scale = 1.0,
+    flip_y: _FlipY = False,
+    flip_x: _FlipX = False,
+    transpose: _Transpose = False,
+    threshold: _Threshold = None,
+    box: _Box = None,
+    check: _Check = True,
+) -> None:
+    """Write picks the way another program reads them, and say how to read them there.
+
+    For example:
+      Picks for RELION's Extract:
+        cryomae export cryomae_picks --to relion --micrographs CtfFind/job003/micrographs_ctf.star
+
+      For cryoSPARC, and a picture that shows whether they are the right way up:
+        cryomae export cryomae_picks --to cryosparc --output for_cryosparc
+    """
+    from cryomae.exchange import save, save_for_cryosparc
+    from cryomae.formats import format_named
+
+    folder = output or Path(f"for_{to}")
+    change = _change(scale, transpose, flip_x, flip_y, threshold, box)
+    loaded, picked = _bring(picks, micrographs, change, box, check)
+    if to is Program.CRYOSPARC:
+        saved = save_for_cryosparc(picked.picks, folder, loaded.context)
+    else:
+        star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
+        form = format_named(_KEYS.get(to, to))
+        saved = save(picked.picks, folder, form, loaded.context, star)
+    _show(picked, saved)
+    typer.echo(_NEXT[to].format(**saved.files))
+
+
+def _change(
+    scale: float,
+    transpose: bool,
+    flip_x: bool,
+    flip_y: bool,
+    threshold: float | None,
+    box: int | None,
+) -> Change:
+    from cryomae.exchange import Change
+
+    if not 0 < scale < 1000:
+        raise typer.BadParameter("give a number above 0", param_hint="--scale")
+    if box is not None and box % 2:
+        raise typer.BadParameter("give an even number", param_hint="--box")
+    return Change(scale, transpose, flip_x, flip_y, threshold)
+
+
+def _bring(
+    path: Path, micrographs: str | None, change: Change, box: int | None, check: bool
+) -> tuple[Loaded, Loaded]:
+    """Read and change picks: what was read, and the same with changed picks and all notes."""
+    from dataclasses import replace
+
+    from cryomae.exchange import apply, load
+
+    loaded = load(path, micrographs, box)
+    changed, notes = apply(loaded.picks, change, loaded.context, path)
+    return loaded, replace(loaded, picks=changed, notes=(*loaded.notes, *notes))
+
+
+def _show(loaded: Loaded, saved: Saved) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    for note in loaded.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
+    count = loaded.picks.table["micrograph"].nunique()
+    console.print(
+        f"[bold]{len(loaded.picks):,} picks[/] of {count:,} micrograph{'' if count == 1 else 's'}"
+    )
+    for what, path in saved.files.items():
+        console.print(f"  {what}: {escape(str(path))}")

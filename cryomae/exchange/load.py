@@ -1,0 +1,169 @@
+"""Read picks of any format and find the micrographs they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cryomae.errors import InputError, MicrographError
+from cryomae.formats import Context
+from cryomae.formats.collect import Coordinates, read_all
+from cryomae.io import find_micrographs, read_header
+from cryomae.io.star_list import resolve
+from cryomae.micrograph import MicrographRef
+from cryomae.names import find_clash, settle, stem
+from cryomae.picks import COLUMNS, Picks
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Picks as they stand in files, and what is known of their micrographs.
+
+    Attributes
+    ----------
+    picks : Picks
+        With the micrographs' own names where those are known.
+    refs : dict of str to MicrographRef
+        Micrographs that were found, by name.
+    context : Context
+        Their sizes and pixel sizes.
+    notes : tuple of str
+        What a user should know, a sentence each.
+    """
+
+    picks: Picks
+    refs: dict[str, MicrographRef]
+    context: Context
+    notes: tuple[str, ...]
+
+
+def load(path: Path, micrographs: str | None = None, box: int | None = None) -> Loaded:
+    """Read picks, and the headers of their micrographs.
+
+    Parameters
+    ----------
+    path : Path
+        A coordinate file of any format, RELION's list of such files, a folder of them or a
+        folder of ``cryomae pick``.
+    micrographs : str, optional
+        Folder, glob or STAR file of the micrographs; default the files that the picks name,
+        where they are there.
+    box : int, optional
+        Side in pixels of boxes to write.
+
+    Returns
+    -------
+    Loaded
+        Picks of micrographs that were not found keep the name they came with.
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be read.
+    InputError
+        If it cannot be told which of two micrographs picks belong to.
+    """
+    files = read_all(path)
+    if micrographs is None:
+        names = [name for file in files if file.named for name in file.table["micrograph"].unique()]
+        found = [MicrographRef(name, resolve(name, path)) for name in dict.fromkeys(names)]
+        refs = {ref.name: ref for ref in found if ref.path.is_file()}
+        notes: list[str] = []
+        picks = _joined(files)
+    else:
+        listed, failures = find_micrographs([micrographs])
+        if not listed:
+            raise failures[0]
+        refs = {ref.name: ref for ref in listed}
+        picks, notes = _settle(files, refs, micrographs)
+    shapes, sizes, unread = _measure(
+        [refs[n] for n in picks.table["micrograph"].unique() if n in refs]
+    )
+    if unread:
+        notes.append(_counted(unread, "micrograph cannot be read", "micrographs cannot be read"))
+    stated = {
+        name: file.pixel_size
+        for file in files
+        if file.pixel_size is not None
+        for name in file.table["micrograph"].unique()
+    }
+    kept = {name: ref for name, ref in refs.items() if name in shapes}
+    return Loaded(picks, kept, Context(shapes, stated | sizes, box), tuple(notes))
+
+
+def _joined(files: Sequence[Coordinates]) -> Picks:
+    tables = [file.table[list(COLUMNS)] for file in files]
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return Picks(pd.concat(filled, ignore_index=True))
+
+
+def _settle(
+    files: Sequence[Coordinates], refs: dict[str, MicrographRef], given: str
+) -> tuple[Picks, list[str]]:
+    """Give picks the names of the micrographs, by file name where folders differ."""
+    by_stem = {stem(name): name for name in refs}
+    clash = find_clash(refs)
+    shared = {stem(name) for name in clash} if clash else set()
+    missing: list[str] = []
+    parts = []
+    for file in files:
+        names = {}
+        for name in file.table["micrograph"].unique():
+            short = stem(name) if file.named else settle(name, by_stem)
+            if name not in refs and short in shared and clash is not None:
+                raise InputError(
+                    f"'{name}' may mean {clash[0]} or {clash[1]}",
+                    "give the micrographs of one folder with --micrographs",
+                    file.path,
+                )
+            if name not in refs and short not in by_stem:
+                missing.append(name)
+            names[name] = name if name in refs else by_stem.get(short, name)
+        table = file.table[list(COLUMNS)]
+        parts.append(table.assign(micrograph=table["micrograph"].map(names)))
+    if missing and len(missing) == sum(file.table["micrograph"].nunique() for file in files):
+        raise InputError(
+            f"none of the micrographs of the picks is there ({', '.join(missing[:_SHOWN])})",
+            "compare the file names; only folders and suffixes may differ",
+            given,
+        )
+    notes = []
+    if missing:
+        notes.append(
+            _counted(
+                missing,
+                "micrograph of the picks was not found and keeps its name",
+                "micrographs of the picks were not found and keep their names",
+            )
+        )
+    filled = [part for part in parts if len(part)] or parts[:1]
+    return Picks(pd.concat(filled, ignore_index=True)), notes
+
+
+def _measure(
+    refs: Sequence[MicrographRef],
+) -> tuple[dict[str, tuple[int, int]], dict[str, float], list[str]]:
+    shapes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, float] = {}
+    unread = []
+    for ref in refs:
+        try:
+            header = read_header(ref.path)
+        except MicrographError:
+            unread.append(ref.name)
+            continue
+        shapes[ref.name] = header.shape
+        size = ref.pixel_size or header.pixel_size
+        if size is not None:
+            sizes[ref.name] = size
+    return shapes, sizes, unread
+
+
+def _counted(names: Sequence[str], one: str, many: str) -> str:
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return f"{len(names):,} {one if len(names) == 1 else many}: {shown}"
