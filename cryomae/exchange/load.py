@@ -74,7 +74,8 @@ def load(path: Path, micrographs: str | None = None, box: int | None = None) -> 
         found = [MicrographRef(name, resolve(name, path)) for name in dict.fromkeys(names)]
         refs = {ref.name: ref for ref in found if ref.path.is_file()}
         notes: list[str] = []
-        picks = _joined(files)
+        same = [{name: name for name in file.table["micrograph"].unique()} for file in files]
+        picks = _joined(files, same)
     else:
         listed, failures = find_micrographs([micrographs])
         if not listed:
@@ -96,9 +97,21 @@ def load(path: Path, micrographs: str | None = None, box: int | None = None) -> 
     return Loaded(picks, kept, Context(shapes, stated | sizes, box), tuple(notes))
 
 
-def _joined(files: Sequence[Coordinates]) -> Picks:
-    tables = [file.table[list(COLUMNS)] for file in files]
-    filled = [table for table in tables if len(table)] or tables[:1]
+def _joined(files: Sequence[Coordinates], names: Sequence[dict[str, str]]) -> Picks:
+    """Join files under new names; two files that speak of one micrograph are refused."""
+    owner: dict[str, Path] = {}
+    parts = []
+    for file, new in zip(files, names, strict=True):
+        for name in new.values():
+            if owner.setdefault(name, file.path) != file.path:
+                raise InputError(
+                    f"holds picks of '{name}', and so does {owner[name]}",
+                    "give one of the two",
+                    file.path,
+                )
+        table = file.table[list(COLUMNS)]
+        parts.append(table.assign(micrograph=table["micrograph"].map(new).astype(object)))
+    filled = [part for part in parts if len(part)] or parts[:1]
     return Picks(pd.concat(filled, ignore_index=True))
 
 
@@ -110,7 +123,7 @@ def _settle(
     clash = find_clash(refs)
     shared = {stem(name) for name in clash} if clash else set()
     missing: list[str] = []
-    parts = []
+    renamed = []
     for file in files:
         names = {}
         for name in file.table["micrograph"].unique():
@@ -124,8 +137,7 @@ def _settle(
             if name not in refs and short not in by_stem:
                 missing.append(name)
             names[name] = name if name in refs else by_stem.get(short, name)
-        table = file.table[list(COLUMNS)]
-        parts.append(table.assign(micrograph=table["micrograph"].map(names)))
+        renamed.append(names)
     if missing and len(missing) == sum(file.table["micrograph"].nunique() for file in files):
         raise InputError(
             f"none of the micrographs of the picks is there ({', '.join(missing[:_SHOWN])})",
@@ -141,8 +153,7 @@ def _settle(
                 "micrographs of the picks were not found and keep their names",
             )
         )
-    filled = [part for part in parts if len(part)] or parts[:1]
-    return Picks(pd.concat(filled, ignore_index=True)), notes
+    return _joined(files, renamed), notes
 
 
 def _measure(

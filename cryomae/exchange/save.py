@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from cryomae.batch.layout import Layout
@@ -88,13 +89,15 @@ def save_for_cryosparc(picks: Picks, output: Path, context: Context) -> Saved:
     output : Path
         Folder.
     context : Context
-        Sizes and pixel sizes; a ``.cs`` is written if all are known.
+        Sizes and pixel sizes; a ``.cs`` is written if all are known and cryosparc-tools is
+        installed.
     """
     short = short_names(picks.table["micrograph"].unique().tolist())
     path = output / "picks.star"
     star.write_together(path, ((short[name], part) for name, part in _each(picks)))
     files = {"import": path}
-    if all(name in context.shapes and name in context.pixel_sizes for name in short):
+    known = all(name in context.shapes and name in context.pixel_sizes for name in short)
+    if known and find_spec("cryosparc") is not None:
         files["cs"] = output / "picks.cs"
         write_picks(files["cs"], picks, context)
     return Saved(files, len(files))

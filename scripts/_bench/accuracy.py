@@ -6,7 +6,6 @@ from typing import Any
 
 import mrcfile
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cryomae.evaluate.figures import (
@@ -20,19 +19,15 @@ from cryomae.evaluate.figures import (
 )
 from cryomae.evaluate.judge import judge
 from cryomae.evaluate.truth import Truth
+from cryomae.formats import topaz
 from cryomae.names import stem
 from cryomae.picks import Picks
 
 
 def topaz_picks(path: Path) -> Picks:
-    """Read a Topaz table (image_name, x_coord, y_coord, score) as picks."""
-    table = pd.read_csv(path, sep="\t", dtype={"image_name": str})
-    return Picks.concat(
-        Picks.from_arrays(
-            stem(str(name)), part[["x_coord", "y_coord"]], part["score"], float("nan"), "topaz"
-        )
-        for name, part in table.groupby("image_name")
-    )
+    """Read a Topaz table as picks."""
+    table = topaz.read(path).table
+    return Picks(table.assign(micrograph=table["micrograph"].map(stem)))
 
 
 def score(

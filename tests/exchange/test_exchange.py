@@ -1,0 +1,201 @@
+"""Picks go from program to program and stay where they are."""
+
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import starfile
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from cryomae.cli import app
+from cryomae.errors import InputError
+from cryomae.exchange import Change, apply, load, save
+from cryomae.formats import Context, format_named, list_formats, read_picks, write_picks
+from cryomae.picks import Picks
+
+SHAPE = (96, 160)
+NAMES = ("MotionCorr/job002/day1/a.mrc", "MotionCorr/job002/day2/b.mrc")
+
+
+def make(name, xy, score=None):
+    score = np.full(len(xy), 0.5) if score is None else score
+    return Picks.from_arrays(name, xy, score, 20.0, "test")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Two micrographs in two folders of a RELION project."""
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        Path(name).parent.mkdir(parents=True)
+        with mrcfile.new(name) as file:
+            file.set_data(np.random.default_rng(1).normal(size=SHAPE).astype(np.float32))
+            file.voxel_size = 2.0
+    rows = "".join(f"{name} 1\n" for name in NAMES)
+    Path("micrographs.star").write_text(
+        "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnMicrographPixelSize #2\n1 2.0\n\n"
+        f"data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnOpticsGroup #2\n{rows}\n"
+    )
+    picks = [make(NAMES[0], [[10, 20], [150, 90]], [0.9, 0.3]), make(NAMES[1], [[33, 44]])]
+    write_picks("picks.csv", Picks.concat(picks))
+    return tmp_path
+
+
+def run(*words):
+    done = CliRunner().invoke(app, [str(word) for word in words], terminal_width=200)
+    return done, " ".join(done.output.split())
+
+
+PROGRAMS = ("relion", "cryosparc", "eman", "eman2", "cryolo", "topaz")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_export_and_back(project, program):
+    done, said = run("export", "picks.csv", "--to", program, "--box", 32, "--no-check")
+    assert done.exit_code == 0, said
+    assert "3 picks of 2 micrographs" in said
+    folder = Path(f"for_{program}")
+    source = folder / "picks.star" if program == "cryosparc" else folder
+    back = load(source, "micrographs.star").picks
+    assert back.table["micrograph"].tolist() == [NAMES[0], NAMES[0], NAMES[1]]
+    assert back.xy.tolist() == [[10, 20], [150, 90], [33, 44]]
+
+
+def test_relion_gets_a_file_a_micrograph_in_its_folder_and_both_lists(project):
+    done, said = run("export", "picks.csv", "--to", "relion", "--micrographs", "micrographs.star")
+    assert done.exit_code == 0, said
+    table = starfile.read("for_relion/autopick.star")
+    assert table["rlnMicrographName"].tolist() == list(NAMES)
+    assert table["rlnMicrographCoordinates"].tolist() == [
+        "for_relion/picks/day1/a_cryomae.star",
+        "for_relion/picks/day2/b_cryomae.star",
+    ]
+    listed = Path("for_relion/picks/coords_suffix_cryomae.star").read_text()
+    assert listed == "micrographs.star\n"
+
+
+def test_cryosparc_gets_one_file_with_bare_names_and_what_to_do(project):
+    done, said = run("export", "picks.csv", "--to", "cryosparc")
+    assert done.exit_code == 0, said
+    table = starfile.read("for_cryosparc/picks.star")
+    assert table["rlnMicrographName"].tolist() == ["a.mrc", "a.mrc", "b.mrc"]
+    assert table["rlnCoordinateY"].tolist() == [20, 90, 44]
+    assert "Ignore pose data" in said
+
+
+def test_names_of_two_folders_stay_apart(project):
+    Path("MotionCorr/job002/day2/b.mrc").rename("MotionCorr/job002/day2/a.mrc")
+    names = [NAMES[0], "MotionCorr/job002/day2/a.mrc"]
+    write_picks("two.csv", Picks.concat([make(n, [[i, 5]]) for i, n in enumerate(names)]))
+    done, said = run("export", "two.csv", "--to", "eman", "--box", 10)
+    assert done.exit_code == 0, said
+    found = sorted(p.relative_to("for_eman").as_posix() for p in Path("for_eman").rglob("*.box"))
+    assert found == ["day1/a.box", "day2/a.box"]
+    done, said = run("export", "two.csv", "--to", "topaz")
+    assert done.exit_code == 2
+    assert "knows no folders" in said
+    write_picks("bare.csv", make("a.mrc", [[1, 1]]))
+    with pytest.raises(InputError, match=r"'a\.mrc' may mean"):
+        load(Path("bare.csv"), "MotionCorr/job002/*/*.mrc")
+
+
+def test_picks_of_binned_micrographs_are_scaled(project):
+    Path("topaz.txt").write_text("image_name\tx_coord\ty_coord\tscore\na\t5\t6\t1\nb\t7\t8\t-3\n")
+    done, said = run(
+        "convert", "topaz.txt", "out.star", "--scale", 4, "--threshold", 0,
+        "--micrographs", "micrographs.star",
+    )  # fmt: skip
+    assert done.exit_code == 0, said
+    assert "1 of 2 picks are below the threshold" in said
+    back = read_picks("out.star")
+    assert back.xy.tolist() == [[20, 24]]
+    assert back.table["micrograph"].tolist() == [NAMES[0]]
+
+
+def test_mirrors_are_about_the_micrographs_middle(project):
+    write_picks("one.csv", make(NAMES[0], [[0, 0], [159, 95], [10, 20]]))
+    for flag, expected in (
+        ("--flip-y", [[0, 95], [159, 0], [10, 75]]),
+        ("--flip-x", [[159, 0], [0, 95], [149, 20]]),
+        ("--transpose", [[0, 0], [95, 95], [20, 10]]),
+    ):
+        done, said = run("convert", "one.csv", "out.csv", flag)
+        assert done.exit_code == 0, said
+        assert read_picks("out.csv").xy.tolist() == expected
+    assert "1 of 3 picks lay outside" in said
+
+
+def test_mirroring_asks_for_the_micrographs(tmp_path):
+    write_picks(tmp_path / "one.csv", make("gone.mrc", [[1, 2]]))
+    done, said = run("convert", tmp_path / "one.csv", tmp_path / "out.csv", "--flip-y")
+    assert done.exit_code == 2
+    assert "size of micrograph 'gone.mrc'" in said
+    assert "--micrographs" in said
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_one_micrograph_in_two_files_is_refused(project):
+    Path("both").mkdir()
+    for name in ("one.csv", "two.csv"):
+        write_picks(Path("both") / name, make(NAMES[0], [[1, 2]]))
+    done, said = run("convert", "both", "out.csv")
+    assert done.exit_code == 2
+    assert "and so does both/one.csv" in said
+
+
+def test_micrographs_that_are_not_there_are_counted(project):
+    write_picks("more.csv", Picks.concat([make(NAMES[0], [[1, 2]]), make("gone.mrc", [[3, 4]])]))
+    done, said = run("convert", "more.csv", "out.csv", "--micrographs", "micrographs.star")
+    assert done.exit_code == 0, said
+    assert "1 micrograph of the picks was not found" in said
+    assert "gone.mrc" in said
+    assert read_picks("out.csv").table["micrograph"].tolist() == [NAMES[0], "gone.mrc"]
+    write_picks("none.csv", make("gone.mrc", [[3, 4]]))
+    done, said = run("convert", "none.csv", "out2.csv", "--micrographs", "micrographs.star")
+    assert done.exit_code == 2
+    assert "none of the micrographs of the picks is there (gone.mrc)" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("convert", "picks.csv", "out.box", "--box", "32"), "into a folder"),
+        (("convert", "picks.csv", "out", "--to", "box"), "give --box"),
+        (("convert", "picks.csv", "out.docx"), "not a known coordinate format"),
+        (("convert", "picks.csv", "out", "--to", "word"), "use one of: box, coords, "),
+        (("convert", "picks.csv", "out.csv", "--scale", "0"), "above 0"),
+        (("convert", "picks.csv", "out", "--to", "box", "--box", "33"), "even"),
+        (("convert", "nothing.csv", "out.csv"), "no such file"),
+    ],
+)
+def test_mistakes_are_told_and_leave_nothing(project, words, message):
+    done, said = run(*words)
+    assert done.exit_code != 0
+    assert message in said
+    assert not list(project.glob("out*"))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 159), st.integers(0, 95)), min_size=1, max_size=20),
+    st.booleans(),
+    st.booleans(),
+)
+def test_mirroring_twice_changes_nothing(xy, flip_x, flip_y):
+    picks, context = make("m", np.array(xy, float)), Context({"m": SHAPE})
+    change = Change(flip_x=flip_x, flip_y=flip_y)
+    once, _ = apply(picks, change, context, Path("p"))
+    twice, notes = apply(once, change, context, Path("p"))
+    assert np.array_equal(twice.xy, picks.xy)
+    assert not notes
+
+
+def test_every_format_can_be_written_to_a_folder(project):
+    loaded = load(Path("picks.csv"), "micrographs.star", box=20)
+    for form in list_formats():
+        saved = save(loaded.picks, Path("out") / form.key, format_named(form.key), loaded.context)
+        assert saved.count >= 1
+        back = load(Path("out") / form.key, "micrographs.star").picks
+        assert sorted(back.table["micrograph"]) == sorted(loaded.picks.table["micrograph"])
