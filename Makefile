@@ -8,7 +8,7 @@ DEMO := $(abspath demo)
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 DEBIAN := relion xvfb libgl1-mesa-dri libegl1 libxcb-cursor0 libxkbcommon-x11-0
 
-.PHONY: help install demo test test-slow lint system-deps
+.PHONY: help install demo test test-slow lint system-deps topaz
 
 help:
 	@echo "make demo         environment, install, pick the bundled micrograph into demo/"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow    run the tests that take minutes"
 	@echo "make lint         ruff and mypy"
 	@echo "make system-deps  Debian/Ubuntu packages for the RELION and napari tests"
+	@echo "make topaz        Topaz in an environment of its own, for the tests that call it"
 	@echo "Options: PYTHON=python3.12 (to build the environment with), VENV=.venv (where)"
 
 install: $(STAMP)
@@ -49,3 +50,11 @@ lint: $(STAMP)
 system-deps:
 	$(SUDO) apt-get update
 	$(SUDO) apt-get install -y --no-install-recommends $(DEBIAN)
+
+# Topaz is GPL: only ever called as a program, and never in the environment of cryomae.
+topaz: .venv-topaz/.installed
+
+.venv-topaz/.installed:
+	test -x .venv-topaz/bin/python || $(PYTHON) -m venv .venv-topaz
+	.venv-topaz/bin/python -m pip install -c configs/constraints.txt torch torchvision topaz-em==0.3.20
+	@touch $@
