@@ -211,6 +211,7 @@ def _run(
     if not refs:  # nothing to do but say why
         causes = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
         return RunResult(output, causes, dry_run=dry_run)
+    from cryomae.model.registry import diameter_remark, model_card
     from cryomae.pick import load_detector
 
     detector = load_detector(settings.model, device)
@@ -218,6 +219,9 @@ def _run(
     if auto:
         settled = _settle(refs, output, pixel_size, overwrite)
         settings = settings.model_copy(update={"diameter": settled.diameter})
+    remark = diameter_remark(model_card(settings.model), settings.diameter)
+    if remark:
+        typer.secho(f"warning: {remark}", fg="yellow", err=True)
     stars = [Path(text) for text in inputs if text.lower().endswith(".star")]
     with show_progress(quiet=dry_run) as tell:
         return run_pick(

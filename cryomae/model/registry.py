@@ -21,6 +21,7 @@ from cryomae.model.mae import EncoderConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 2
+_SAME = 0.05  # diameters that differ by less are two measures of one particle
 
 _REGISTRY: dict[str, Callable[[], ParticleDetector]] = {}
 
@@ -37,6 +38,9 @@ class ModelCard(BaseModel):
     parameters: int
     recipe: str
     data: str
+    diameter: float | None = Field(
+        default=None, description="Å, of the particle that it was made for; None for any."
+    )
     measured: dict[str, str] = Field(default_factory=dict)
     licence: str = "MIT"
 
@@ -69,6 +73,24 @@ def _weights(name: str) -> Path:
             f"choose one of {', '.join(list_models())}, or pass a .safetensors file",
         )
     return weights
+
+
+def diameter_remark(card: ModelCard, diameter: float) -> str:
+    """Words for a user who picks at another diameter than the model was made for, else none.
+
+    Parameters
+    ----------
+    card : ModelCard
+    diameter : float
+        Å.
+    """
+    if card.diameter is None or abs(diameter / card.diameter - 1) <= _SAME:
+        return ""
+    return (
+        f"the model {card.name} was trained on particles of {card.diameter:g} Å, and these are "
+        f"picked at {diameter:g} Å: a particle looks another size to it then; give it the same "
+        "diameter, or train it again"
+    )
 
 
 def model_card(name: str) -> ModelCard:

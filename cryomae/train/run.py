@@ -222,6 +222,7 @@ def _card(named: Named, checked: Checked, adapted: Adapted, folder: Path) -> dic
         f"{named.diameter:g} Å.",
         "recipe": f"cryomae train, {adapted.steps} steps from {start.name} ({start.sha256[:12]})",
         "data": f"{checked.count} exemplars in {names}",
+        "diameter": named.diameter,
         "measured": {
             "exemplars' median score before": f"{np.median(adapted.before):.2f}",
             "exemplars' median score after, held out": f"{np.median(adapted.after):.2f}",

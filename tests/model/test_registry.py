@@ -7,6 +7,7 @@ import torch
 
 from cryomae.errors import WeightsError
 from cryomae.model import create_model, list_models, model_card, save_model
+from cryomae.model.registry import diameter_remark
 
 CARD = {
     "name": "mine",
@@ -83,3 +84,16 @@ def test_model_of_another_version_is_refused(saved, field, value, said):
     card.write_text(json.dumps(content))
     with pytest.raises(WeightsError, match=said):
         create_model(str(saved[0]))
+
+
+@pytest.mark.parametrize(
+    ("made_for", "asked", "warns"), [(None, 90, False), (180, 183, False), (180, 120, True)]
+)
+def test_a_model_made_for_another_diameter_says_so(saved, made_for, asked, warns):
+    path, model = saved
+    save_model(path, model, CARD | {"diameter": made_for})
+    remark = diameter_remark(model_card(str(path)), asked)
+    assert bool(remark) == warns
+    if warns:
+        assert "180 Å" in remark
+        assert "120 Å" in remark
