@@ -18,7 +18,7 @@ def show_result(result: RunResult) -> None:
     if result.failed:
         console.print(_failures(result.failed))
         hidden = len(result.failed) - _ROWS
-        if hidden > 0:
+        if hidden > 0 and "table" in result.files:
             console.print(f"… and {hidden} more: see {escape(str(result.files['table']))}")
     done = len(result.done)
     total = f"[bold]{result.picks:,} picks[/] in {done:,} micrograph{'s' if done != 1 else ''}"

@@ -10,8 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from cryomae.batch import RunResult
-    from cryomae.batch.diameter import SettledDiameter
-    from cryomae.micrograph import MicrographRef
     from cryomae.settings import PickSettings
 
 
@@ -203,59 +201,31 @@ def _run(
     *,
     auto: bool,
 ) -> RunResult:
-    from cryomae.batch import Outcome, RunResult, run_pick
-    from cryomae.cli.progress import show_progress
-    from cryomae.io import find_micrographs
-
-    refs, failures = find_micrographs(inputs)
-    if not refs:  # nothing to do but say why
-        causes = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
-        return RunResult(output, causes, dry_run=dry_run)
-    from cryomae.model.registry import diameter_remark, model_card
+    from cryomae.batch.named import pick_named
+    from cryomae.cli.progress import show_count, show_progress
     from cryomae.pick import load_detector
 
-    detector = load_detector(settings.model, device)
-    settled = None
-    if auto:
-        settled = _settle(refs, output, pixel_size, overwrite)
-        settings = settings.model_copy(update={"diameter": settled.diameter})
-    remark = diameter_remark(model_card(settings.model), settings.diameter)
-    if remark:
-        typer.secho(f"warning: {remark}", fg="yellow", err=True)
-    stars = [Path(text) for text in inputs if text.lower().endswith(".star")]
-    with show_progress(quiet=dry_run) as tell:
-        return run_pick(
-            refs,
-            failures,
-            output,
-            settings,
-            detector=detector,
-            pixel_size=pixel_size,
-            overwrite=overwrite,
-            preview=preview,
-            dry_run=dry_run,
-            command=["cryomae", *sys.argv[1:]],
-            micrographs_star=stars[0] if len(stars) == len(inputs) == 1 else None,
-            settled=settled,
-            on_progress=tell,
-        )
+    return pick_named(
+        inputs,
+        output,
+        settings,
+        auto=auto,
+        load=load_detector,
+        estimating=lambda: show_count("Estimating the diameter", "micrographs"),
+        picking=lambda: show_progress(quiet=dry_run),
+        say=typer.echo,
+        warn=_warn,
+        pixel_size=pixel_size,
+        device=device,
+        preview=preview,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        command=["cryomae", *sys.argv[1:]],
+    )
 
 
-def _settle(
-    refs: list[MicrographRef], output: Path, pixel_size: float | None, overwrite: bool
-) -> SettledDiameter:
-    """Find the diameter and say what it is."""
-    from cryomae.batch.diameter import settle_diameter
-    from cryomae.cli.progress import show_count
-
-    with show_count("Estimating the diameter", "micrographs") as tell:
-        settled = settle_diameter(
-            refs, output, pixel_size=pixel_size, overwrite=overwrite, on_progress=tell
-        )
-    typer.echo(settled.sentence)
-    if settled.warning:
-        typer.secho(f"warning: {settled.warning}", fg="yellow", err=True)
-    return settled
+def _warn(text: str) -> None:
+    typer.secho(f"warning: {text}", fg="yellow", err=True)
 
 
 def _explain_unexpected(error: Exception, output: Path, *, write: bool) -> None:
