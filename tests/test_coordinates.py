@@ -30,6 +30,7 @@ class Darkness(torch.nn.Module):
     """Logit: how dark a disc of half a diameter is, above noise."""
 
     config = EncoderConfig()
+    query = None  # no exemplars
 
     def forward(self, windows):
         r = torch.arange(-12, 13, dtype=torch.float32)

@@ -7,6 +7,7 @@ optics block. Columns and their order are those of RELION's own autopicker.
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -210,6 +211,7 @@ def read_blocks(path: str | Path) -> dict[str, pd.DataFrame]:
     FormatError
         If it cannot be read or is no STAR file.
     """
+    linecache.clearcache()  # starfile reads through it, and would give a changed file's old lines
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=[NAME])
     except FileNotFoundError as error:

@@ -1,5 +1,6 @@
 """Lists of micrographs in RELION's STAR files, of versions 3.0 to 5."""
 
+import linecache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def resolve(name: str, star: Path) -> Path:
 
 
 def _blocks(path: Path) -> dict[str, pd.DataFrame]:
+    linecache.clearcache()  # starfile reads through it, and would give a changed file's old lines
     try:
         raw: dict[str, Any] = starfile.read(
             path, always_dict=True, parse_as_string=["rlnMicrographName"]

@@ -198,3 +198,11 @@ def test_any_name_survives_the_list(tmp_path_factory, name):
     assert shlex.split(row)[0] == name
     if name.lower() != "nan":  # which starfile takes for a missing value, quoted or not
         assert starfile.read(path)["rlnMicrographName"].tolist()[0] == name
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path, monkeypatch):
+    for folder, x in (("one", 10), ("two", 20)):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        star.write_picks("same.star", make([[x, 5]] * (x // 10)))
+        assert read_picks("same.star").xy.tolist() == [[x, 5]] * (x // 10)
