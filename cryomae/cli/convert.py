@@ -79,13 +79,6 @@ _Box = Annotated[
         show_default="none",
     ),
 ]
-_Check = Annotated[
-    bool,
-    typer.Option(
-        help="Compare contrast at the picks with that at mirrored places, and warn if those "
-        "are better. Takes some seconds, and the micrographs."
-    ),
-]
 
 
 def convert(
@@ -114,7 +107,6 @@ def convert(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
-    check: _Check = True,
 ) -> None:
     """Convert picks between RELION, cryoSPARC, EMAN, crYOLO, Topaz, plain text and CSV.
 
@@ -137,7 +129,7 @@ def convert(
 
     form = format_of(output) if to is None else format_named(to)
     change = _change(scale, transpose, flip_x, flip_y, threshold, box)
-    loaded, picked = _bring(picks, micrographs, change, box, check)
+    loaded, picked = _bring(picks, micrographs, change, box)
     star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
     saved = save(picked.picks, output, form, loaded.context, star)
     _show(picked, saved)
@@ -163,7 +155,6 @@ def export(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
-    check: _Check = True,
 ) -> None:
     """Write picks the way another program reads them, and say how to read them there.
 
@@ -171,7 +162,7 @@ def export(
       Picks for RELION's Extract:
         cryomae export cryomae_picks --to relion --micrographs CtfFind/job003/micrographs_ctf.star
 
-      For cryoSPARC, and a picture that shows whether they are the right way up:
+      For cryoSPARC:
         cryomae export cryomae_picks --to cryosparc --output for_cryosparc
     """
     from cryomae.exchange import save, save_for_cryosparc
@@ -179,7 +170,7 @@ def export(
 
     folder = output or Path(f"for_{to}")
     change = _change(scale, transpose, flip_x, flip_y, threshold, box)
-    loaded, picked = _bring(picks, micrographs, change, box, check)
+    loaded, picked = _bring(picks, micrographs, change, box)
     if to is Program.CRYOSPARC:
         saved = save_for_cryosparc(picked.picks, folder, loaded.context)
     else:
@@ -208,7 +199,7 @@ def _change(
 
 
 def _bring(
-    path: Path, micrographs: str | None, change: Change, box: int | None, check: bool
+    path: Path, micrographs: str | None, change: Change, box: int | None
 ) -> tuple[Loaded, Loaded]:
     """Read and change picks: what was read, and the same with changed picks and all notes."""
     from dataclasses import replace

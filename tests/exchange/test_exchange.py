@@ -54,7 +54,7 @@ PROGRAMS = ("relion", "cryosparc", "eman", "eman2", "cryolo", "topaz")
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_export_and_back(project, program):
-    done, said = run("export", "picks.csv", "--to", program, "--box", 32, "--no-check")
+    done, said = run("export", "picks.csv", "--to", program, "--box", 32)
     assert done.exit_code == 0, said
     assert "3 picks of 2 micrographs" in said
     folder = Path(f"for_{program}")
