@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from cryomae.cli.bench_al import bench_al
 from cryomae.cli.convert import convert, export
+from cryomae.cli.crops import crops
 from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
@@ -45,6 +46,7 @@ app.command()(models)
 app.command()(evaluate)
 app.command()(convert)
 app.command()(export)
+app.command()(crops)
 app.command()(simulate)
 app.command()(bench_al)
 app.command()(pretrain)
