@@ -70,6 +70,13 @@ _Threshold = Annotated[
     float | None,
     typer.Option(metavar="SCORE", help="Leave out picks below this score.", show_default="all"),
 ]
+_Check = Annotated[
+    bool,
+    typer.Option(
+        help="Compare contrast at the picks with that of mirrored, turned and scaled coordinates, "
+        "and say so if one of these fits better. Needs the micrographs."
+    ),
+]
 _Box = Annotated[
     int | None,
     typer.Option(
@@ -107,6 +114,7 @@ def convert(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
+    check: _Check = True,
 ) -> None:
     """Convert picks between RELION, cryoSPARC, EMAN, crYOLO, Topaz, plain text and CSV.
 
@@ -133,6 +141,8 @@ def convert(
     star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
     saved = save(picked.picks, output, form, loaded.context, star)
     _show(picked, saved)
+    if check:
+        _check_orientation(loaded, change)
 
 
 def export(
@@ -155,6 +165,7 @@ def export(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
+    check: _Check = True,
 ) -> None:
     """Write picks the way another program reads them, and say how to read them there.
 
@@ -179,6 +190,8 @@ def export(
         saved = save(picked.picks, folder, form, loaded.context, star)
     _show(picked, saved)
     typer.echo(_NEXT[to].format(**saved.files))
+    if check:
+        _check_orientation(loaded, change, folder / "check.png")
 
 
 def _change(
@@ -209,6 +222,31 @@ def _bring(
     loaded = load(path, micrographs, box)
     changed, notes = apply(loaded.picks, change, loaded.context, path)
     return loaded, replace(loaded, picks=changed, notes=(*loaded.notes, *notes))
+
+
+def _check_orientation(loaded: Loaded, change: Change, picture: Path | None = None) -> None:
+    """Say whether the coordinates fit the micrographs, and draw one of these."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from cryomae.cli.progress import show_count
+    from cryomae.orientation import Verdict, check, draw_check
+    from cryomae.transforms import Transform
+
+    if not loaded.refs or not len(loaded.picks):
+        return
+    asked = Transform(change.scale, change.transpose, change.flip_x, change.flip_y)
+    with show_count("Checking", "micrographs") as tell:
+        found = check(loaded.picks, asked, loaded.refs, loaded.context.pixel_sizes, tell)
+    console = Console(highlight=False)
+    if found.verdict is Verdict.WRONG:
+        console.print(f"[yellow]warning:[/] {escape(found.words)}")
+    elif picture:
+        console.print(escape(found.words))
+    if picture and draw_check(
+        picture, found, loaded.picks, loaded.refs, loaded.context.pixel_sizes
+    ):
+        console.print(f"Look at [bold]{escape(str(picture))}[/] before you go on.")
 
 
 def _show(loaded: Loaded, saved: Saved) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cryomae.evaluate.judge import Judged
-from cryomae.evaluate.transforms import SQUARES, Transform
+from cryomae.transforms import SQUARES, Transform
 
 _MICROGRAPHS, _PICKS = 12, 400  # enough to tell, and quick
 _FACTORS = (1.0, 2.0, 4.0, 0.5, 0.25)

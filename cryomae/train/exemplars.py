@@ -13,7 +13,6 @@ from scipy import ndimage
 
 from cryomae.errors import InputError
 from cryomae.evaluate.coordinates import join
-from cryomae.evaluate.transforms import SQUARES, Transform
 from cryomae.formats.collect import read_all, read_coordinates
 from cryomae.io import find_micrographs, read_micrograph
 from cryomae.micrograph import Micrograph
@@ -21,6 +20,7 @@ from cryomae.model.detector import STRIDE
 from cryomae.names import stem
 from cryomae.pick.peaks import inside
 from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
+from cryomae.transforms import SQUARES, Transform
 
 FEWEST = 3
 """Exemplars without which nothing can be learned: ours; about 15 are best."""
