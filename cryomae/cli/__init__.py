@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from cryomae.cli.bench_al import bench_al
 from cryomae.cli.convert import convert, export
 from cryomae.cli.crops import crops
+from cryomae.cli.cryosparc import cryosparc
 from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
@@ -47,6 +48,7 @@ app.command()(evaluate)
 app.command()(convert)
 app.command()(export)
 app.command()(crops)
+app.command()(cryosparc)
 app.command()(simulate)
 app.command()(bench_al)
 app.command()(pretrain)

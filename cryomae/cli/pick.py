@@ -128,9 +128,9 @@ def pick(
 
     Every option but the diameter has a default that fits most data.
     """
-    length = _length(diameter)
+    length = checked_length(diameter)
     # Whether the others make sense is said before an estimate takes its time.
-    settings = _settings(
+    settings = checked_settings(
         1.0 if length is None else length, min_distance, threshold, max_picks, model
     )
     if pixel_size is not None and not 0 < pixel_size < 1000:
@@ -156,7 +156,7 @@ def pick(
     raise typer.Exit(130 if result.interrupted else 1 if result.failed else 0)
 
 
-def _length(diameter: str) -> float | None:
+def checked_length(diameter: str) -> float | None:
     """Diameter in Å; None for ``auto``."""
     if diameter.strip().lower() == "auto":
         return None
@@ -168,13 +168,14 @@ def _length(diameter: str) -> float | None:
         ) from None
 
 
-def _settings(
+def checked_settings(
     diameter: float,
     min_distance: float | None,
     threshold: float | None,
     max_picks: int | None,
     model: str,
 ) -> PickSettings:
+    """Make settings of options; one that makes no sense is named."""
     for name, value in (("--diameter", diameter), ("--min-distance", min_distance)):
         if value is not None and not 0 < value < 100_000:
             raise typer.BadParameter("give a length in Å, such as 180", param_hint=name)

@@ -111,19 +111,49 @@ def write(path: Path, picks: Picks, context: Context) -> None:
             "name the micrographs with --micrographs",
             path,
         )
+    uids = {name: uid_of(name) for name in unique}
+    data = locations(picks, shapes, context.pixel_sizes, uids, dict.fromkeys(unique, 0))
+    with atomic_path(path) as temporary:
+        data.save(temporary)
+
+
+def locations(
+    picks: Picks,
+    shapes: Mapping[str, tuple[int, int]],
+    pixel_sizes: Mapping[str, float],
+    uids: Mapping[str, int],
+    groups: Mapping[str, int],
+) -> Dataset:
+    """Make the slots ``location`` and ``pick_stats`` of picks.
+
+    Parameters
+    ----------
+    picks : Picks, n rows
+    shapes : mapping of str to tuple of int
+        Rows and columns of every micrograph, by name.
+    pixel_sizes : mapping of str to float
+        Å per pixel.
+    uids, groups : mapping of str to int
+        cryoSPARC's number of the micrograph, and of its exposure group.
+
+    Returns
+    -------
+    Dataset, n rows
+    """
+    names = picks.table["micrograph"]
     shape = np.array([shapes[name] for name in names], dtype=np.uint32).reshape(-1, 2)
     diameter = np.nan_to_num(picks.table["diameter"].to_numpy(np.float64))
     data = _dataset().allocate(len(picks), _FIELDS)
-    data["location/micrograph_uid"] = _column(names, {n: uid_of(n) for n in unique}, np.uint64)
+    data["location/micrograph_uid"] = _column(names, uids, np.uint64)
+    data["location/exp_group_id"] = _column(names, groups, np.uint32)
     data[_PATH] = names.to_numpy(object)
     data[_SHAPE] = shape
-    data["location/micrograph_psize_A"] = _column(names, context.pixel_sizes, np.float32)
+    data["location/micrograph_psize_A"] = _column(names, pixel_sizes, np.float32)
     data[_X] = picks.xy[:, 0] / shape[:, 1]
     data[_Y] = picks.xy[:, 1] / shape[:, 0]
     data["location/min_dist_A"] = diameter / 2
     data[_SCORE] = data[_POWER] = picks.score
-    with atomic_path(path) as temporary:
-        data.save(temporary)
+    return data
 
 
 def uid_of(name: str) -> int:
