@@ -20,6 +20,9 @@ from cryomae.io.pixel_size import checked_option
 from cryomae.io.star_list import resolve
 from cryomae.micrograph import MicrographRef
 from cryomae.names import stem
+from cryomae.orientation import Verdict, check
+from cryomae.picks import Picks
+from cryomae.transforms import Transform
 
 _BOX = 1.5  # diameters: the circle of RELION's normalisation then lies outside the particle
 _SHOWN = 5
@@ -123,7 +126,7 @@ def gather(path: Path, options: Options) -> Inputs:
     """
     loaded = load(path, options.micrographs)
     run = read_config(path / "config.yaml") if path.is_dir() else {}
-    table = loaded.picks.table[["micrograph", "x", "y", "score"]].reset_index(drop=True)
+    table = loaded.picks.table.reset_index(drop=True)
     if not np.isfinite(table[["x", "y"]].to_numpy(dtype=np.float64)).all():
         raise InputError("holds coordinates that are no numbers", "correct these rows", path)
     names = table["micrograph"].unique().tolist()
@@ -139,6 +142,9 @@ def gather(path: Path, options: Options) -> Inputs:
             path,
         )
     pixel_size = one_pixel_size(list(sizes.values()), path)
+    fit = check(Picks(table), Transform(), refs, sizes)
+    if fit.verdict is Verdict.WRONG:
+        notes.append(f"{fit.words} These are options of cryomae convert.")
     diameter, box, more = _lengths(options, (run.get("settings") or {}).get("diameter"), pixel_size)
     notes += more
     side = options.scale_to or box
@@ -244,7 +250,7 @@ def _choose(
             chosen = np.argsort(-table["score"].to_numpy(), kind="stable")[: options.most]
         table = table.iloc[np.sort(chosen)]
     order = _together(table["micrograph"])
-    table = table.iloc[order].reset_index(drop=True)
+    table = table[["micrograph", "x", "y", "score"]].iloc[order].reset_index(drop=True)
     xy = table[["x", "y"]].to_numpy(dtype=np.float64)
     whole = np.trunc(np.clip(xy, -1e9, 1e9)).astype(np.int64)
     return table.assign(x=whole[:, 0], y=whole[:, 1])

@@ -204,6 +204,20 @@ def test_coordinates_that_are_no_numbers_are_refused(project):
         make(picks="nan.csv")
 
 
+def test_picks_that_lie_mirrored_are_noticed(project):
+    rng = np.random.default_rng(5)
+    places = rng.integers(12, np.array(SHAPE) - 12, (40, 2))
+    pixels = rng.normal(500, 1, SHAPE) - sum(spot(x, y, 20) for y, x in places)
+    with mrcfile.new("mics/many.mrc") as file:
+        file.set_data(pixels.astype(np.float32))
+        file.voxel_size = 2.0
+    rows = "".join(f"mics/many.mrc,{x},{SHAPE[0] - 1 - y},0.5\n" for y, x in places)
+    Path("mirrored.csv").write_text("micrograph,x,y,score\n" + rows)
+    made = make(picks="mirrored.csv", groups=0)
+    assert any("--flip-y" in note for note in made.notes)
+    assert len(stack()) == 40
+
+
 def test_ctf_and_optics_of_the_micrographs_reach_the_particles(project):
     Path("ctf.star").write_text(
         "\ndata_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n"
