@@ -26,13 +26,13 @@ from scipy.optimize import minimize
 from cryomae.evaluate.calibration import reliability
 from cryomae.evaluate.matching import match_picks, precision_recall
 from cryomae.model import EncoderConfig, ModelCard, ParticleDetector, save_model
-from cryomae.model.detector import STRIDE
 from cryomae.model.registry import WEIGHTS
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
 from cryomae.pick.pipeline import probability
 from cryomae.prepare import WORKING_DIAMETER as D
+from cryomae.sizes import STRIDE
 from cryomae.train.fields import Field, simulate_fields
 
 matplotlib.use("Agg")

@@ -1,6 +1,6 @@
 """The masked autoencoder, the detector built on it, and the registry of weights."""
 
-from cryomae.model.detector import STRIDE, ParticleDetector
+from cryomae.model.detector import ParticleDetector
 from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
 from cryomae.model.registry import (
     ModelCard,
@@ -10,6 +10,7 @@ from cryomae.model.registry import (
     register_model,
     save_model,
 )
+from cryomae.sizes import STRIDE
 
 __all__ = [
     "STRIDE",

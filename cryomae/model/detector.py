@@ -11,17 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from cryomae.model.mae import Encoder, EncoderConfig
-
-STRIDE = 2
-"""Working pixels between two scores; score (0, 0) lies at pixel ``(STRIDE - 1) / 2``."""
+from cryomae.sizes import COARSE, WIDTHS
 
 PRIOR = 0.02
 """Share of positive score pixels at which an untrained head starts, so that early loss is calm."""
-
-_WIDTHS = (16, 32, 64, 128)  # channels at 1, 2, 4 and 8 working pixels
-
-COARSE = _WIDTHS[-1]
-"""Length of the latent of a place of eight working pixels."""
 
 
 def _convolve(before: int, after: int, stride: int = 1) -> nn.Sequential:
@@ -59,6 +52,39 @@ class Query(nn.Module):
         return self.slope * _double(_double(alike)) + self.offset
 
 
+class Correction(nn.Module):
+    """What a user's answers change: a scale of the logits, and a linear part of the latents.
+
+    A linear part passes through the blending of windows unchanged, so it can be learnt from
+    latents that were computed once (see `cryomae.active.head`) and be applied to any image.
+    """
+
+    slope: Tensor
+    offset: Tensor
+    here: Tensor
+    around: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("slope", torch.ones(()))
+        self.register_buffer("offset", torch.zeros(()))
+        self.register_buffer("here", torch.zeros(COARSE))
+        self.register_buffer("around", torch.zeros(COARSE))
+
+    def forward(self, logits: Tensor, coarse: Tensor) -> Tensor:
+        """Changed logits (b, 1, window / STRIDE, window / STRIDE)."""
+        coarse = coarse.float()
+        near = nn.functional.pad(coarse, (1, 1, 1, 1), mode="replicate")
+        near = nn.functional.avg_pool2d(near, 3, stride=1)
+        part = (coarse * self.here[:, None, None] + near * self.around[:, None, None]).sum(
+            dim=1, keepdim=True
+        )
+        wide = nn.functional.interpolate(
+            part, size=logits.shape[-2:], mode="bilinear", align_corners=False
+        )
+        return self.slope * logits + wide + self.offset
+
+
 def _double(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -68,7 +94,7 @@ class Pyramid(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        a, b, c, d = _WIDTHS
+        a, b, c, d = WIDTHS
         self.stem = _convolve(1, a)
         self.at_2 = nn.Sequential(_convolve(a, b, 2), _convolve(b, b))
         self.at_4 = nn.Sequential(_convolve(b, c, 2), _convolve(c, c))
@@ -94,13 +120,15 @@ class ParticleDetector(nn.Module):
     ----------
     query : Query or None
         Likeness to a user's exemplars, in a model that was made with some.
+    correction : Correction or None
+        What a user's answers changed, in a model of an active-learning session.
     """
 
     def __init__(self, config: EncoderConfig, tokens: bool = True, detail: bool = True) -> None:
         super().__init__()
         if config.patch != 8:
             raise ValueError("the head is made for patches of 8 working pixels")
-        _, b, c, d = _WIDTHS
+        _, b, c, d = WIDTHS
         self.config = config
         self.encoder = Encoder(config) if tokens else None
         self.pyramid = Pyramid() if detail else None
@@ -110,6 +138,7 @@ class ParticleDetector(nn.Module):
         self.at_2 = nn.Sequential(_convolve(c + (b if detail else 0), b), _convolve(b, b))
         self.leave = nn.Conv2d(b, 1, 1)
         self.query: Query | None = None
+        self.correction: Correction | None = None
         assert self.leave.bias is not None
         nn.init.constant_(self.leave.bias, float(torch.logit(torch.tensor(PRIOR))))
 
@@ -138,11 +167,19 @@ class ParticleDetector(nn.Module):
         x = self.at_2(torch.cat([_double(x), *skips[1:]], dim=1))
         return coarse, x
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Logits (b, 1, window / STRIDE, window / STRIDE) of windows (b, 1, window, window)."""
+    def answer(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits as `forward` gives them, and the coarse latents of `features`."""
         coarse, fine = self.features(windows)
         logits: Tensor = self.leave(fine)
-        return logits if self.query is None else logits + self.query(coarse)
+        if self.query is not None:
+            logits = logits + self.query(coarse)
+        if self.correction is not None:
+            logits = self.correction(logits, coarse)
+        return logits, coarse
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Logits (b, 1, window / STRIDE, window / STRIDE) of windows (b, 1, window, window)."""
+        return self.answer(windows)[0]
 
     @torch.no_grad()
     def calibrate(self, slope: float, offset: float) -> None:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from cryomae.errors import WeightsError
-from cryomae.model.detector import ParticleDetector, Query
+from cryomae.model.detector import Correction, ParticleDetector, Query
 from cryomae.model.files import read_card, read_weights, write_pair
 from cryomae.model.mae import EncoderConfig
 
@@ -144,6 +144,8 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
         stored = load(data)
         if any(key.startswith("query.") for key in stored):
             model.query = Query()
+        if any(key.startswith("correction.") for key in stored):
+            model.correction = Correction()
         model.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
         )

@@ -1,7 +1,10 @@
 """From one micrograph to its candidates: the pure core that every shell calls."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,14 +12,17 @@ from numpy.typing import NDArray
 
 from cryomae.errors import InputError
 from cryomae.micrograph import Micrograph
-from cryomae.model.detector import STRIDE, ParticleDetector
+from cryomae.model.detector import ParticleDetector
 from cryomae.model.registry import ModelCard, create_model, model_card
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
-from cryomae.pick.windows import score_logits
+from cryomae.pick.windows import score_and_describe, score_logits
 from cryomae.picks import Picks
 from cryomae.prepare import WORKING_DIAMETER, prepare
 from cryomae.settings import PickSettings
+from cryomae.sizes import STRIDE
+
+T = TypeVar("T")
 
 CANDIDATE_FLOOR = 0.02
 """Candidates below this score are not kept: nobody would pick them."""
@@ -54,8 +60,8 @@ class Detector:
 
     @property
     def shown(self) -> bool:
-        """Whether the model was made from exemplars of the user's particle."""
-        return self.model.query is not None
+        """Whether the model was made from exemplars of the user's particle, or answers."""
+        return self.model.query is not None or self.model.correction is not None
 
     @property
     def device(self) -> str:
@@ -63,16 +69,21 @@ class Detector:
         return f"{self.torch_device} ({str(self.dtype).removeprefix('torch.')})"
 
     def logits(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logit map of a working image, as `score_logits` lays it out.
+        """Logit map of a working image, as `score_logits` lays it out."""
+        return self._in_batches(partial(score_logits, image, self.model))
 
-        A batch that does not fit into the device's memory is halved until it does.
-        """
+    def logits_and_latents(
+        self, image: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Maps of a working image, as `score_and_describe` lays them out."""
+        return self._in_batches(partial(score_and_describe, image, self.model))
+
+    def _in_batches(self, work: Callable[..., T]) -> T:
+        """Work in batches; one that does not fit into memory is halved until it does."""
         batch = self.batch
         while True:
             try:
-                return score_logits(
-                    image, self.model, device=self.torch_device, dtype=self.dtype, batch=batch
-                )
+                return work(device=self.torch_device, dtype=self.dtype, batch=batch)
             except torch.OutOfMemoryError:
                 if batch == 1:
                     raise

@@ -5,12 +5,15 @@ windows therefore lie on one fixed grid and are blended with fixed weights; how 
 them are computed at a time changes nothing but memory.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryomae.model.detector import STRIDE, ParticleDetector
+from cryomae.model.detector import ParticleDetector
+from cryomae.sizes import CELL, COARSE, STRIDE
 
 OVERLAP = 32
 """Working pixels that neighbouring windows share: one particle diameter."""
@@ -22,14 +25,6 @@ def window_origins(side: int, window: int) -> NDArray[np.int64]:
     return np.arange(-(-side // step)) * step - OVERLAP // 2
 
 
-def _ramp(window: int) -> Tensor:
-    """Blending weight along one side of a window's score map; neighbours add up to 1."""
-    place = (torch.arange(window // STRIDE) + 0.5) * STRIDE
-    rise = (place / OVERLAP).clamp(max=1)
-    return torch.minimum(rise, rise.flip(0))
-
-
-@torch.inference_mode()
 def score_logits(
     image: NDArray[np.float32],
     model: ParticleDetector,
@@ -58,33 +53,96 @@ def score_logits(
         Logit (i, j) belongs to working pixel ``y = i * STRIDE + (STRIDE - 1) / 2`` and
         likewise x.
     """
-    window = model.config.window
-    rows, cols = (window_origins(side, window) for side in image.shape)
-    before = OVERLAP // 2
-    tall = int(rows[-1]) + window + before
-    wide = int(cols[-1]) + window + before
-    canvas = torch.zeros(tall, wide)
-    canvas[before : before + image.shape[0], before : before + image.shape[1]] = torch.from_numpy(
-        image
-    )
-    corners = [(int(y) + before, int(x) + before) for y in rows for x in cols]
+    frame = _Frame(image, model.config.window)
+    logits = frame.blend(1, STRIDE)
+    for place, (found,) in frame.through(lambda w: (model(w),), device, dtype, batch):
+        logits.add(place, found)
+    return logits.result()[0]
 
-    total = torch.zeros(tall // STRIDE, wide // STRIDE)
-    weight = torch.zeros_like(total)
-    ramp = _ramp(window)
-    blend = ramp[:, None] * ramp[None]
-    size = window // STRIDE
-    for start in range(0, len(corners), batch):
-        part = corners[start : start + batch]
-        stack = torch.stack([canvas[y : y + window, x : x + window] for y, x in part])[:, None]
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            logits = model(stack.to(device, non_blocking=True))
-        for (y, x), tile in zip(part, logits[:, 0].float().cpu(), strict=True):
-            place = np.s_[y // STRIDE : y // STRIDE + size, x // STRIDE : x // STRIDE + size]
-            total[place] += tile * blend
-            weight[place] += blend
-    h, w = (-(-side // STRIDE) for side in image.shape)
-    skip = before // STRIDE
-    inner = np.s_[skip : skip + h, skip : skip + w]
-    blended: NDArray[np.float32] = (total[inner] / weight[inner].clamp(min=1e-6)).numpy()
-    return blended
+
+def score_and_describe(
+    image: NDArray[np.float32],
+    model: ParticleDetector,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    batch: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits as `score_logits` gives them, and the model's latents.
+
+    Returns
+    -------
+    logits : ndarray, float32, shape (ceil(h / STRIDE), ceil(w / STRIDE))
+    latents : ndarray, float32, shape (COARSE, ceil(h / CELL), ceil(w / CELL))
+        Latent (i, j) belongs to working pixel ``y = i * CELL + (CELL - 1) / 2`` and likewise x.
+    """
+    frame = _Frame(image, model.config.window)
+    logits, latents = frame.blend(1, STRIDE), frame.blend(COARSE, CELL)
+    for place, (found, coarse) in frame.through(model.answer, device, dtype, batch):
+        logits.add(place, found)
+        latents.add(place, coarse)
+    return logits.result()[0], latents.result()
+
+
+class _Frame:
+    """An image with room for the windows that reach over its edges."""
+
+    def __init__(self, image: NDArray[np.float32], window: int) -> None:
+        self.shape, self.window, self.before = image.shape, window, OVERLAP // 2
+        rows, cols = (window_origins(side, window) + self.before for side in image.shape)
+        self.corners = [(int(y), int(x)) for y in rows for x in cols]
+        self.size = (int(rows[-1]) + window, int(cols[-1]) + window)
+        self.canvas = torch.zeros(self.size)
+        inner = np.s_[
+            self.before : self.before + image.shape[0], self.before : self.before + image.shape[1]
+        ]
+        self.canvas[inner] = torch.from_numpy(image)
+
+    def blend(self, channels: int, stride: int) -> "_Blend":
+        """An empty map with one place for every ``stride`` pixels."""
+        return _Blend(self, channels, stride)
+
+    @torch.inference_mode()
+    def through(
+        self,
+        network: Callable[[Tensor], tuple[Tensor, ...]],
+        device: torch.device,
+        dtype: torch.dtype,
+        batch: int,
+    ) -> Iterator[tuple[tuple[int, int], tuple[Tensor, ...]]]:
+        """Corner of each window, and what a network makes of it."""
+        side = self.window
+        for start in range(0, len(self.corners), batch):
+            part = self.corners[start : start + batch]
+            stack = torch.stack([self.canvas[y : y + side, x : x + side] for y, x in part])[:, None]
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                found = network(stack.to(device, non_blocking=True))
+            yield from zip(part, zip(*(f.float().cpu() for f in found), strict=True), strict=True)
+
+
+class _Blend:
+    """A map that windows are added to with weights that fall towards their edges."""
+
+    def __init__(self, frame: _Frame, channels: int, stride: int) -> None:
+        self.frame, self.stride, self.size = frame, stride, frame.window // stride
+        tall, wide = (n // stride for n in frame.size)
+        self.total = torch.zeros(channels, tall, wide)
+        self.weight = torch.zeros(tall, wide)
+        place = (torch.arange(self.size) + 0.5) * stride
+        rise = (place / OVERLAP).clamp(max=1)
+        ramp = torch.minimum(rise, rise.flip(0))  # neighbours add up to 1
+        self.ramp = ramp[:, None] * ramp[None]
+
+    def add(self, place: tuple[int, int], found: Tensor) -> None:
+        """Add what was found in the window with this corner, shape (channels, size, size)."""
+        y, x = (n // self.stride for n in place)
+        self.total[:, y : y + self.size, x : x + self.size] += found * self.ramp
+        self.weight[y : y + self.size, x : x + self.size] += self.ramp
+
+    def result(self) -> NDArray[np.float32]:
+        """The part of the map that lies on the image, shape (channels, h, w)."""
+        h, w = (-(-side // self.stride) for side in self.frame.shape)
+        skip = self.frame.before // self.stride
+        inner = np.s_[..., skip : skip + h, skip : skip + w]
+        blended: NDArray[np.float32] = (self.total / self.weight.clamp(min=1e-6))[inner].numpy()
+        return blended

@@ -16,10 +16,10 @@ from cryomae.evaluate.coordinates import join
 from cryomae.formats.collect import read_all, read_coordinates
 from cryomae.io import find_micrographs, read_micrograph
 from cryomae.micrograph import Micrograph
-from cryomae.model.detector import STRIDE
 from cryomae.names import stem
 from cryomae.pick.peaks import inside
 from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
+from cryomae.sizes import STRIDE
 from cryomae.transforms import SQUARES, Transform
 
 FEWEST = 3

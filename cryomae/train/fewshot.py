@@ -38,8 +38,9 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from cryomae.errors import CryomaeError
-from cryomae.model.detector import STRIDE, ParticleDetector, Query
+from cryomae.model.detector import ParticleDetector, Query
 from cryomae.pick.pipeline import Detector, probability
+from cryomae.sizes import STRIDE
 from cryomae.train.detect import EMPHASIS
 from cryomae.train.exemplars import Exemplars
 from cryomae.train.losses import cross_similarity_loss, self_similarity_loss, unit

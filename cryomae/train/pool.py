@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from cryomae.atomic import atomic_path
 from cryomae.errors import InputError
-from cryomae.model.detector import STRIDE
 from cryomae.prepare import CLIP, WORKING_DIAMETER
+from cryomae.sizes import STRIDE
 from cryomae.train.fields import Field, simulate_fields
 
 STEP = CLIP / 127

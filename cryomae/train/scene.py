@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from cryomae.model.detector import COARSE, STRIDE
 from cryomae.pick.peaks import find_peaks, look_up, room, suppress
 from cryomae.pick.pipeline import Detector, probability
 from cryomae.prepare import WORKING_DIAMETER
+from cryomae.sizes import COARSE, STRIDE
 from cryomae.train.exemplars import Exemplars
 from cryomae.train.pool import target_map
 

@@ -1,0 +1,1 @@
+"""Active learning: the model proposes places, the user answers, and the model follows."""

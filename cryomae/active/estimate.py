@@ -1,0 +1,122 @@
+"""Where to put the threshold, how good the picks then are, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryomae.active.head import Head
+from cryomae.active.pool import Pool
+from cryomae.pick.threshold import best_promised, choose_threshold
+
+SETTLED = 0.02
+"""Share of picks that change from one training to the next when no more is to be learnt."""
+
+_HEADS = 200  # drawn for the intervals
+_SOME = 30_000  # candidates that stand for all in the intervals
+_LEVEL = (2.5, 97.5)  # percentiles: intervals of 95 %
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A threshold and what is expected of the picks at it.
+
+    Precision and recall are those of the candidates: particles that no candidate lies on
+    are not counted. Intervals hold 95 % and are as good as the model.
+
+    Attributes
+    ----------
+    threshold : float
+        Score that a pick must reach.
+    picks : int
+        Candidates that reach it, or were confirmed.
+    precision, recall, f1 : float
+        Expected, 0 to 1.
+    precision_low, precision_high, recall_low, recall_high, f1_low, f1_high : float
+    """
+
+    threshold: float
+    picks: int
+    precision: float
+    precision_low: float
+    precision_high: float
+    recall: float
+    recall_low: float
+    recall_high: float
+    f1: float
+    f1_low: float
+    f1_high: float
+
+
+def choose_operating_point(
+    pool: Pool,
+    head: Head,
+    rows: NDArray[np.intp],
+    y: NDArray[np.integer],
+    rng: np.random.Generator,
+) -> Estimate:
+    """Choose the threshold and estimate precision and recall.
+
+    Without answers it is the automatic threshold of ``cryomae pick``. With answers the scores
+    are calibrated to this data set, and it is where the F1 that they promise is highest.
+
+    Parameters
+    ----------
+    pool : Pool
+    head : Head
+    rows, y : ndarray of int, shape (a,)
+        Candidates that were answered, and 1 for a particle, 0 for none.
+    rng : Generator
+        Draws heads and, of large pools, candidates.
+    """
+    chance = head.probability(pool)
+    chance[rows] = y
+    if head.answered:
+        threshold = best_promised(chance) if len(chance) else 0.5
+    else:
+        threshold = choose_threshold([chance]).value
+    threshold = float(np.clip(threshold, 0.01, 0.99))
+    picked = chance >= threshold
+    some = np.arange(len(pool))
+    if len(some) > _SOME:
+        some = np.sort(rng.choice(some, _SOME, replace=False))
+    drawn = head.draw(pool, _HEADS, rng, some)
+    known = np.full(len(pool), -1)
+    known[rows] = y
+    answered = known[some] >= 0
+    drawn[:, answered] = known[some][answered]
+    true = rng.random(drawn.shape) < drawn
+    found = true[:, picked[some]].sum(axis=1)
+    every = true.sum(axis=1)
+    size = max(int(picked[some].sum()), 1)
+    figures = {
+        "precision": found / size,
+        "recall": found / np.maximum(every, 1),
+        "f1": 2 * found / np.maximum(size + every, 1),
+    }
+    values: dict[str, float] = {}
+    for name, draws in figures.items():
+        values[name] = float(draws.mean())
+        values[f"{name}_low"], values[f"{name}_high"] = np.percentile(draws, _LEVEL).tolist()
+    return Estimate(threshold=threshold, picks=int(picked.sum()), **values)
+
+
+def should_stop(changed: Sequence[float], answered: int) -> str:
+    """A sentence if more answers would hardly change the picks, else nothing.
+
+    Parameters
+    ----------
+    changed : sequence of float
+        Share of the picks that differed after each training from those before it.
+    answered : int
+        Answers so far.
+    """
+    if answered < 20 or len(changed) < 2 or max(changed[-2:]) > SETTLED:
+        return ""
+    return (
+        f"The last two trainings changed less than {100 * SETTLED:.0f} % of the picks: more "
+        "answers would change little."
+    )

@@ -1,0 +1,220 @@
+"""The part of the model that follows a user's answers, in well under a second.
+
+What the network knows of each candidate was computed once. From answers a correction of the
+scores is learnt on top of it::
+
+    logit = slope * logit_0 + offset + weights · z
+
+with ``logit_0`` and the standardised latents ``z`` of the model that the session started from.
+The loss is that of few-shot training (`cryomae.train.fewshot`) with everything below the head
+kept as it is: the cross entropy of confirmed particles and rejected places, plus that of
+unlabelled places against what the starting model believes of them (a place with a score of
+0.3 counts as three tenths of a particle: the positive-unlabelled weight), plus a quadratic
+penalty, which makes the starting model the answer where nothing is known. It is convex, so the
+same answers give the same head whatever the order they came in. As the encodings do not move,
+self and cross similarity would only be constants here; ``cryomae train`` has them.
+
+The curvature at the solution gives a Gaussian over heads (Laplace's approximation: MacKay,
+*The evidence framework applied to classification networks*, 1992). Draws from it are the
+stochastic passes of `cryomae.sampler`, and say how sure precision and recall are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from scipy import linalg, optimize
+
+from cryomae.active.pool import Pool
+from cryomae.errors import FormatError
+from cryomae.sizes import LATENT
+
+SLOPE_SPREAD, OFFSET_SPREAD, WEIGHT_SPREAD = 0.35, 2.0, 1.0
+"""Standard deviations of the prior: of the slope about 1, of the offset, and of each weight."""
+
+BELIEF = 10.0
+"""Answers that all unlabelled places together count for."""
+
+_UNLABELLED = 4000  # places that stand for all of them
+_ROWS = 65_536  # candidates that are scored at a time
+_MEASURED = 20_000  # candidates that centre and scale of the latents are measured on
+
+Rows = NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A correction of the scores, with its uncertainty.
+
+    Attributes
+    ----------
+    centre, scale : ndarray, float64, shape (LATENT,)
+        ``z = (latents - centre) / scale``.
+    mean : ndarray, float64, shape (LATENT + 2,)
+        Slope, offset and weights.
+    spread : ndarray, float64, shape (LATENT + 2, LATENT + 2)
+        Matrix ``S`` of which ``S @ S.T`` is the covariance of `mean`.
+    answered : int
+        Answers that it was learnt from; 0 is the starting model as it is.
+    """
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    answered: int
+
+    def logits(self, pool: Pool, rows: Rows = None) -> NDArray[np.float64]:
+        """Logits of candidates, shape (n,).
+
+        Parameters
+        ----------
+        pool : Pool
+        rows : ndarray of int, optional
+            Which candidates; all by default.
+        """
+        chosen = _all(pool, rows)
+        logits = pool.logit[chosen].astype(np.float64)
+        if not self.answered:
+            return logits
+        weights = self.mean[2:] / self.scale
+        logits = self.mean[0] * logits + (self.mean[1] - weights @ self.centre)
+        narrow = weights.astype(np.float32)
+        for start in range(0, len(chosen), _ROWS):
+            part = slice(start, start + _ROWS)
+            logits[part] += pool.latents[chosen[part]].astype(np.float32) @ narrow
+        return logits
+
+    def probability(self, pool: Pool, rows: Rows = None) -> NDArray[np.float64]:
+        """Chance of candidates to be particles, shape (n,)."""
+        return _sigmoid(self.logits(pool, rows))
+
+    def draw(
+        self, pool: Pool, count: int, rng: np.random.Generator, rows: Rows = None
+    ) -> NDArray[np.float64]:
+        """Chances by ``count`` heads drawn from the posterior, shape (count, n)."""
+        heads = self.mean[:, None] + self.spread @ rng.normal(size=(len(self.mean), count))
+        found = [_sigmoid(part @ heads) for part in self._parts(pool, rows)]
+        return np.concatenate(found).T if found else np.zeros((count, 0))
+
+    def features(self, pool: Pool, rows: Rows = None) -> NDArray[np.float32]:
+        """What the head sees of candidates: the logit, 1, and z; shape (n, LATENT + 2)."""
+        parts = list(self._parts(pool, rows))
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.mean)), np.float32)
+
+    def _parts(self, pool: Pool, rows: Rows) -> Iterator[NDArray[np.float32]]:
+        chosen = _all(pool, rows)
+        for start in range(0, len(chosen), _ROWS):
+            part = chosen[start : start + _ROWS]
+            out = np.empty((len(part), LATENT + 2), np.float32)
+            out[:, 0], out[:, 1] = pool.logit[part], 1
+            out[:, 2:] = (pool.latents[part] - self.centre.astype(np.float32)) / self.scale.astype(
+                np.float32
+            )
+            yield out
+
+    def to_bytes(self) -> bytes:
+        """The head as a safetensors file."""
+        return save({name: np.asarray(value) for name, value in vars(self).items()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """The head that `to_bytes` stored.
+
+        Raises
+        ------
+        FormatError
+            If it is damaged.
+        """
+        try:
+            stored = load(data)
+            answered = int(stored.pop("answered"))
+            return cls(**stored, answered=answered)
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise FormatError(
+                "a model of the session is damaged", "train it again: the answers are kept"
+            ) from error
+
+
+def base_head(pool: Pool) -> Head:
+    """The head without answers: the starting model as it is."""
+    some = np.linspace(0, len(pool) - 1, min(len(pool), _MEASURED)).astype(np.intp)
+    latents = pool.latents[some].astype(np.float64)
+    centre = latents.mean(axis=0) if len(some) else np.zeros(LATENT)
+    spread = latents.std(axis=0) if len(some) else np.ones(LATENT)
+    # Both halves of the latents weigh as much as one feature of unit variance.
+    scale = (spread + 1e-3) * np.sqrt(LATENT / 2)
+    return Head(centre, scale, _middle(), np.diag(_prior_spread()), 0)
+
+
+def learn(
+    pool: Pool, rows: NDArray[np.intp], y: NDArray[np.integer], start: Head | None = None
+) -> Head:
+    """Learn a head from answers.
+
+    Parameters
+    ----------
+    pool : Pool
+    rows : ndarray of int, shape (a,)
+        Candidates that were answered.
+    y : ndarray of int, shape (a,)
+        1 for a particle, 0 for none.
+    start : Head, optional
+        Where to begin, such as the head before these answers; changes time, not the result.
+    """
+    base = start or base_head(pool)
+    if not len(rows):
+        return Head(base.centre, base.scale, _middle(), np.diag(_prior_spread()), 0)
+    answers = base.features(pool, np.asarray(rows, np.intp)).astype(np.float64)
+    truth = np.asarray(y, np.float64)
+    rest = np.setdiff1d(np.arange(len(pool)), rows)
+    rest = rest[np.linspace(0, len(rest) - 1, min(len(rest), _UNLABELLED)).astype(np.intp)]
+    others = base.features(pool, rest).astype(np.float64)
+    features = np.concatenate([answers, others])
+    target = np.concatenate([truth, _sigmoid(others[:, 0])])
+    weight = np.concatenate([np.ones(len(rows)), np.full(len(rest), BELIEF / max(len(rest), 1))])
+    precision = 1 / _prior_spread() ** 2
+    middle = _middle()
+
+    def loss(mean: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = features @ mean
+        value = (weight * (np.logaddexp(0, z) - target * z)).sum()
+        value += 0.5 * (precision * (mean - middle) ** 2).sum()
+        slope = features.T @ (weight * (_sigmoid(z) - target)) + precision * (mean - middle)
+        return float(value), slope
+
+    solved = optimize.minimize(loss, base.mean, jac=True, method="L-BFGS-B",
+                               options={"maxiter": 500})  # fmt: skip
+    chance = _sigmoid(features @ solved.x)
+    curvature = (features * (weight * chance * (1 - chance))[:, None]).T @ features
+    curvature[np.diag_indices_from(curvature)] += precision
+    lower = linalg.cholesky(curvature, lower=True)
+    spread = linalg.solve_triangular(lower, np.eye(len(lower)), lower=True).T
+    return Head(base.centre, base.scale, solved.x, spread, len(rows))
+
+
+def _middle() -> NDArray[np.float64]:
+    """Mean of the prior: the starting model."""
+    mean = np.zeros(LATENT + 2)
+    mean[0] = 1
+    return mean
+
+
+def _prior_spread() -> NDArray[np.float64]:
+    spread = np.full(LATENT + 2, WEIGHT_SPREAD)
+    spread[:2] = SLOPE_SPREAD, OFFSET_SPREAD
+    return spread
+
+
+def _all(pool: Pool, rows: Rows) -> NDArray[np.intp]:
+    return np.arange(len(pool)) if rows is None else np.asarray(rows, np.intp)
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    chance: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+    return chance
