@@ -1,7 +1,10 @@
 """Picking: windows, scores, peaks and the automatic threshold."""
 
-from cryomae.pick.pipeline import CANDIDATE_FLOOR, Detector, Picked, load_detector, pick
-from cryomae.pick.threshold import Threshold, choose_threshold
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryomae.pick.pipeline import CANDIDATE_FLOOR, Detector, Picked, load_detector, pick
+    from cryomae.pick.threshold import Threshold, choose_threshold
 
 __all__ = [
     "CANDIDATE_FLOOR",
@@ -12,3 +15,12 @@ __all__ = [
     "load_detector",
     "pick",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for: peaks and thresholds are of use without torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cryomae.pick import pipeline, threshold
+
+    return getattr(threshold if name in ("Threshold", "choose_threshold") else pipeline, name)
