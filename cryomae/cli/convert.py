@@ -23,7 +23,6 @@ class Program(StrEnum):
     TOPAZ = "topaz"
 
 
-_KEYS = {Program.EMAN: "box"}
 _NEXT = {
     Program.RELION: "Extract: give {relion} as Input coordinates"
     " (RELION 3.1: coords_suffix_cryomae.star in picks/).",
@@ -176,22 +175,22 @@ def export(
       For cryoSPARC:
         cryomae export cryomae_picks --to cryosparc --output for_cryosparc
     """
-    from cryomae.exchange import save, save_for_cryosparc
-    from cryomae.formats import format_named
+    from cryomae.exchange import save_for
 
     folder = output or Path(f"for_{to}")
     change = _change(scale, transpose, flip_x, flip_y, threshold, box)
     loaded, picked = _bring(picks, micrographs, change, box)
-    if to is Program.CRYOSPARC:
-        saved = save_for_cryosparc(picked.picks, folder, loaded.context)
-    else:
-        star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
-        form = format_named(_KEYS.get(to, to))
-        saved = save(picked.picks, folder, form, loaded.context, star)
+    star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
+    saved = save_for(to, picked.picks, folder, loaded.context, star)
     _show(picked, saved)
-    typer.echo(_NEXT[to].format(**saved.files))
+    typer.echo(next_step(to, saved))
     if check:
         _check_orientation(loaded, change, folder / "check.png")
+
+
+def next_step(to: Program, saved: Saved) -> str:
+    """What to do in the other program with what was written."""
+    return _NEXT[to].format(**saved.files)
 
 
 def _change(

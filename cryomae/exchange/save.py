@@ -10,8 +10,10 @@ from pathlib import Path
 from cryomae.batch.layout import Layout
 from cryomae.batch.result import Outcome
 from cryomae.batch.tables import short_names, write_relion_lists
-from cryomae.formats import Context, Format, eman2, star, write_picks
+from cryomae.formats import Context, Format, eman2, format_named, star, write_picks
 from cryomae.picks import Picks
+
+_KEYS = {"eman": "box"}  # formats that have not the name of the program
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,28 @@ def save(
         write_picks(output / stem.parent / f"{stem.name}{ending}{form.suffixes[0]}", part, context)
         count += 1
     return Saved({form.key: output}, count)
+
+
+def save_for(
+    program: str,
+    picks: Picks,
+    output: Path,
+    context: Context,
+    micrographs_star: Path | None = None,
+) -> Saved:
+    """Write picks to a folder the way a program reads them.
+
+    Parameters
+    ----------
+    program : str
+        ``relion``, ``cryosparc``, ``eman``, ``eman2``, ``cryolo`` or ``topaz``.
+    picks, output, context, micrographs_star
+        See `save`.
+    """
+    if program == "cryosparc":
+        return save_for_cryosparc(picks, output, context)
+    form = format_named(_KEYS.get(program, program))
+    return save(picks, output, form, context, micrographs_star)
 
 
 def save_for_cryosparc(picks: Picks, output: Path, context: Context) -> Saved:

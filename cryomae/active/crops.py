@@ -1,0 +1,120 @@
+"""Places of a micrograph cut out the way a person can judge them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from cryomae.errors import MicrographError
+from cryomae.micrograph import Micrograph
+from cryomae.prepare import fourier_resample, working_shape
+
+DIAMETER = 64
+"""Pixels of a particle's diameter in a crop."""
+
+ACROSS = 2.5
+"""Diameters that a crop is wide: the particle, and enough round it to compare with."""
+
+SIDE = round(ACROSS * DIAMETER)
+"""Pixels of a crop's side."""
+
+_SMOOTH = DIAMETER / 20  # width of the Gaussian that takes the noise away
+_GROUND = 3 * DIAMETER  # and of the one whose slow background is taken away
+_SPIKE = 8.0  # standard deviations beyond which a raw pixel is an X-ray hit or a dead pixel
+_WHITE = 3.5  # standard deviations of the smoothed micrograph
+_BLACK = (-9.0, -4.0)  # likewise: where the darkest hundredth lies, but within these
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A micrograph made ready to cut crops from.
+
+    All crops share one scale of greys: stretched each on its own, bare ice would look as full
+    of things as a particle.
+
+    Attributes
+    ----------
+    image : ndarray, float32, shape (h, w)
+        A particle is `DIAMETER` wide; 0 is black and 1 is white.
+    spacing : tuple of float
+        Pixels of the file in one pixel of the image, along y and x.
+    """
+
+    image: NDArray[np.float32]
+    spacing: tuple[float, float]
+
+    def crop(self, x: float, y: float) -> NDArray[np.float32]:
+        """Cut the square round a place.
+
+        Parameters
+        ----------
+        x, y : float
+            Pixels of the file.
+
+        Returns
+        -------
+        ndarray, float32, shape (SIDE, SIDE)
+            0 to 1; NaN beyond the micrograph's edge. The place is the centre.
+        """
+        h, w = self.image.shape
+        corner = [round(p / s - (SIDE - 1) / 2) for p, s in zip((y, x), self.spacing, strict=True)]
+        rows, columns = (np.arange(first, first + SIDE) for first in corner)
+        cut = self.image[np.clip(rows, 0, h - 1)[:, None], np.clip(columns, 0, w - 1)].copy()
+        cut[(rows < 0) | (rows >= h)] = np.nan
+        cut[:, (columns < 0) | (columns >= w)] = np.nan
+        return cut
+
+
+def view(micrograph: Micrograph, diameter: float) -> View:
+    """Scale a micrograph, take away noise and slow background, and choose its greys.
+
+    Nothing is masked: carbon and ice are what a person wants to see.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+    diameter : float
+        Of the particle in Å.
+
+    Raises
+    ------
+    MicrographError
+        If the particle is too small or too large for this micrograph.
+    """
+    factor = DIAMETER // 32
+    try:
+        h, w = working_shape(micrograph.shape, micrograph.pixel_size, diameter)
+    except MicrographError as error:
+        raise MicrographError(error.cause, error.remedy, micrograph.path) from error
+    shape = (factor * h, factor * w)
+    pixels = micrograph.pixels
+    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+    clean = np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std) - np.float32(mean)
+    image = gaussian_filter(fourier_resample(clean, shape), _SMOOTH, mode="nearest")
+    image -= _slow(image)
+    middle = float(np.median(image))
+    spread = 1.4826 * float(np.median(np.abs(image - middle))) + 1e-12
+    image = (image - middle) / spread
+    low = float(np.clip(np.percentile(image[::4, ::4], 1), *_BLACK))
+    image = np.clip((image - low) / (_WHITE - low), 0, 1)
+    return View(
+        image.astype(np.float32),
+        (micrograph.shape[0] / shape[0], micrograph.shape[1] / shape[1]),
+    )
+
+
+def _slow(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The slow background, from every eighth pixel: it is smooth and that is enough."""
+    step = 8
+    small = gaussian_filter(image[::step, ::step], _GROUND / step, mode="nearest")
+    rows, columns = (np.minimum(np.arange(n) / step, m - 1) for n, m in
+                     zip(image.shape, small.shape, strict=True))  # fmt: skip
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    down, right = np.minimum(top + 1, len(small) - 1), np.minimum(left + 1, small.shape[1] - 1)
+    fy, fx = (rows - top).astype(np.float32)[:, None], (columns - left).astype(np.float32)
+    lines = small[top] * (1 - fy) + small[down] * fy
+    out: NDArray[np.float32] = lines[:, left] * (1 - fx) + lines[:, right] * fx
+    return out
