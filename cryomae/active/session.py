@@ -324,6 +324,7 @@ class Session(SessionView):
         inputs : sequence of str or Path
             Folders to search, with what is inside them, or files.
         """
+        self._content.store.check_writable()
         with self._guard:
             result = find_again(self._content.micrographs, inputs)
             if result.found:

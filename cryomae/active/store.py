@@ -17,6 +17,8 @@ from cryomae.errors import InputError
 
 DATABASE = "session.sqlite"
 
+_PATIENCE = 2.0  # seconds to wait for another program that has the database locked
+
 
 class Store:
     """A connection to the database of a session.
@@ -57,12 +59,7 @@ class Store:
         InputError
             If the session was opened for reading only.
         """
-        if not self.writable:
-            raise InputError(
-                "the session is open for reading only",
-                "open it with write=True to answer or train",
-                self.path.parent,
-            )
+        self.check_writable()
         with self._one_at_a_time:
             connection = self._connection
             try:
@@ -75,6 +72,20 @@ class Store:
             except BaseException:
                 self._roll_back()
                 raise
+
+    def check_writable(self) -> None:
+        """Refuse if the session was opened for reading only.
+
+        Raises
+        ------
+        InputError
+        """
+        if not self.writable:
+            raise InputError(
+                "the session is open for reading only",
+                "open it with write=True to answer or train",
+                self.path.parent,
+            )
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # a full disk may have rolled it back already
@@ -131,7 +142,7 @@ def _connect(path: Path, uri: str, durable: bool = False) -> sqlite3.Connection:
     connection = None
     try:
         connection = sqlite3.connect(
-            uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
         new = "mode=rwc" in uri
         if not new:

@@ -221,17 +221,17 @@ def _describe(
     from cryomae.active.candidates import describe
     from cryomae.io import read_micrograph
 
-    model = detector_of(content.settings, detector, device)
+    model = detector
     for id_, entries in waiting.items():
         own = micrographs[id_]
         try:
             verify(own, content.folder)
-            ref = MicrographRef(own.name, own.path, own.pixel_size)
-            pixels = read_micrograph(ref)
+            pixels = read_micrograph(MicrographRef(own.name, own.path, own.pixel_size))
+            model = detector_of(content.settings, model, device)
             xy = np.array([e.xy for e in entries])
             logit, latents = describe(pixels, model, content.settings.diameter, xy)
-        except CryomaeError as error:
-            remarks.append(f"{len(entries)} placed particles are not learnt from: {error}")
+        except CryomaeError as error:  # the other answers are worth learning from all the same
+            remarks.append(f"placed particles that are not learnt from: {len(entries)}; {error}")
             continue
         for entry, value, latent in zip(entries, logit, latents, strict=True):
             found[entry.id] = (float(value), latent)
