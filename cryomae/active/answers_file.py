@@ -199,8 +199,6 @@ def _row(number: int, cells: dict[str, str]) -> Row:
     if not text:
         if not cells.get("micrograph") or xy is None:
             raise ValueError("has neither an id nor a micrograph with x and y")
-        if kind == "skip":
-            raise ValueError("only what was proposed can be skipped, and there is no id")
         return Row(number, None, kind, cells["micrograph"], xy)
     whole = text.removesuffix(".0")  # a spreadsheet's whole number
     if not whole.isascii() or not whole.isdigit():

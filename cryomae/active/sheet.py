@@ -34,7 +34,7 @@ class Tile:
     ----------
     number : str
         What to name in an answer.
-    crop : ndarray, shape (SIDE, SIDE)
+    crop : ndarray, shape (s, s)
         0 to 1, NaN beyond the micrograph, see `cryomae.active.crops`; None where the
         micrograph cannot be read.
     score : float
@@ -51,9 +51,7 @@ class Tile:
     micrograph: str
 
 
-def draw_sheet(
-    path: Path, tiles: Sequence[Tile], *, diameter: float, title: str, about: str = ""
-) -> None:
+def draw_sheet(path: Path, tiles: Sequence[Tile], *, diameter: float, title: str) -> None:
     """Draw crops with their numbers, the particle's circle and a scale bar.
 
     Parameters
@@ -64,8 +62,7 @@ def draw_sheet(
         At least one.
     diameter : float
         Of the particle in Å; the circle.
-    title, about : str
-        The head line, and what to do with the sheet.
+    title : str
     """
     across = min(_ACROSS, max(len(tiles), 3))
     rows = -(-len(tiles) // across)
@@ -77,8 +74,11 @@ def draw_sheet(
     page = np.full((height, width), _PAPER, dtype=np.uint8)
     plain: dict[str, Any] = {"va": "top", "parse_math": False}
     axes.text(_MARGIN, 14, title, fontsize=14, fontweight="bold", **plain)
-    words = f"circle {diameter:.4g} Å; one scale of greys in a micrograph; smoothed for the eye"
-    axes.text(_MARGIN, 40, f"{about}{words}", fontsize=9.5, color=_GREY, **plain)
+    words = (
+        f"circle {diameter:.4g} Å; smoothed for the eye; below: why it is asked, and its score "
+        "(1 a particle, 0 none)"
+    )
+    axes.text(_MARGIN, 40, words, fontsize=9.5, color=_GREY, **plain)
     radius = _TILE / ACROSS / 2
     for i, tile in enumerate(tiles):
         x = _MARGIN + i % across * (_TILE + _GAP)

@@ -15,6 +15,7 @@ from rich.style import Style
 from rich.text import Text
 
 from cryomae.active.crops import ACROSS
+from cryomae.active.words import SAID, describe
 
 if TYPE_CHECKING:
     from cryomae.active.records import Proposal
@@ -31,10 +32,6 @@ _LEAST = 20  # pixels of the side below which nothing can be judged
 _PAPER = 0.12  # grey of what lies beyond the micrograph
 _ARROWS = {"\x1b[D": "b", "\x1bOD": "b"}
 _MARKS = {"confirm": ("●", "green"), "reject": ("×", "red"), "skip": ("–", "yellow")}
-_SAID = {
-    "confirm": "confirmed", "reject": "rejected", "skip": "skipped", "move": "moved",
-    "add": "added", "exclude": "left a micrograph out", "include": "took a micrograph back in",
-}  # fmt: skip
 
 
 def picture(crop: NDArray[np.float32], side: int) -> Text:
@@ -91,15 +88,14 @@ class Sitting:
         Index of the one that is shown; the number of proposals when all are done.
     message : str
         What the last key did.
-    given : int
-        Answers that were written in this sitting and stand.
+    finished : bool
+        Whether to stop.
     """
 
     session: Session
     proposals: list[Proposal]
     at: int = 0
     message: str = ""
-    given: int = 0
     finished: bool = False
     _place: dict[int, int] = field(default_factory=dict)
 
@@ -116,6 +112,10 @@ class Sitting:
         self.proposals.extend(more)
         self._place = {p.candidate: i for i, p in enumerate(self.proposals)}
 
+    def has(self, proposal: Proposal) -> bool:
+        """Whether a proposal is one of this sitting."""
+        return proposal.candidate in self._place
+
     def press(self, key: str) -> None:
         """Do what a key stands for."""
         key = _ARROWS.get(key, key.lower())
@@ -124,7 +124,7 @@ class Sitting:
         elif key == "b":
             self.message = "" if self.at else "This is the first one."
             self.at = max(self.at - 1, 0)
-        elif key in "ur" and key:
+        elif key in ("u", "r"):
             self._turn(back=key == "u")
         elif key in ("q", "\x03", "\x04"):
             self.finished = True
@@ -140,9 +140,8 @@ class Sitting:
         assert self.current is not None
         if self.answer_of(self.current) != kind:
             self.session.answer(self.current.candidate, kind)
-            self.given += 1
-        self.message = f"{self.current.id} {_SAID[kind]}"
-        self.at += 1
+        self.message = f"{self.current.id} {SAID[kind]}"
+        self._go_on(self.at)
 
     def _turn(self, *, back: bool) -> None:
         """Undo or redo, and show what it was about."""
@@ -150,19 +149,26 @@ class Sitting:
         if entry is None:
             self.message = f"There is nothing to {'undo' if back else 'redo'}."
             return
-        self.given += -1 if back else 1
         where = self._place.get(entry.about) if entry.about is not None else None
-        what = f"{self.proposals[where].id} " if where is not None else ""
-        self.message = f"{'undone' if back else 'done again'}: {what}{_SAID.get(entry.kind, '')}"
+        name = self.session.micrographs[entry.micrograph or 0].name
+        self.message = f"{'undone' if back else 'done again'}: {describe(entry, name)}"
         if where is not None:
-            self.at = where if back else where + 1
+            self.at = where
+            if not back:
+                self._go_on(where)
+
+    def _go_on(self, after: int) -> None:
+        """To the next one that has no answer."""
+        order = (*range(after + 1, len(self.proposals)), *range(after))
+        waiting = (i for i in order if not self.answer_of(self.proposals[i]))
+        self.at = next(waiting, len(self.proposals))
 
 
 def frame(
     sitting: Sitting,
     crop: NDArray[np.float32] | str,
     *,
-    chance: float,
+    score: float,
     reason: str,
     micrograph: str,
     size: tuple[int, int],
@@ -175,8 +181,8 @@ def frame(
         Has a current proposal.
     crop : ndarray or str
         Or why there is none.
-    chance : float
-        Of being a particle.
+    score : float
+        Chance that it is a particle.
     reason, micrograph : str
     size : tuple of int
         Columns and lines of the terminal.
@@ -185,10 +191,10 @@ def frame(
     assert proposal is not None
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f"{proposal.id}", "bold")
-    head.append(f"   {reason}, chance of a particle {chance:.2f}")
+    head.append(f"   {reason}, score {score:.2f}")
     before = sitting.answer_of(proposal)
     if before:
-        head.append(f"   {_SAID.get(before, before)} before", "yellow")
+        head.append(f"   {SAID.get(before, before)} before", "yellow")
     place = f"{micrograph}   x {proposal.x:.0f}, y {proposal.y:.0f}"
     name = Text(place if len(place) <= size[0] else "…" + place[1 - size[0] :], "bright_black",
                 no_wrap=True)  # fmt: skip

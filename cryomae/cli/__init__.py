@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cryomae.cli.active import active
 from cryomae.cli.bench_al import bench_al
 from cryomae.cli.convert import convert, export
 from cryomae.cli.crops import crops
@@ -52,6 +53,7 @@ app.command()(cryosparc)
 app.command()(simulate)
 app.command()(bench_al)
 app.command()(pretrain)
+app.add_typer(active, name="active")
 
 
 def _show_version(wanted: bool) -> None:
