@@ -218,7 +218,6 @@ def _describe(
     remarks: list[str] = []
     if not waiting:
         return found, remarks
-    from cryomae.active.candidates import describe
     from cryomae.io import read_micrograph
 
     model = detector
@@ -227,6 +226,8 @@ def _describe(
         try:
             verify(own, content.folder)
             pixels = read_micrograph(MicrographRef(own.name, own.path, own.pixel_size))
+            from cryomae.active.candidates import describe  # with torch, which takes seconds
+
             model = detector_of(content.settings, model, device)
             xy = np.array([e.xy for e in entries])
             logit, latents = describe(pixels, model, content.settings.diameter, xy)
