@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cryomae.active.head import Head
 from cryomae.active.pool import Pool
-from cryomae.pick.threshold import best_promised, choose_threshold
+from cryomae.pick.threshold import choose_threshold
 
 SETTLED = 0.02
 """Share of picks that change from one training to the next when no more is to be learnt."""
@@ -73,19 +73,18 @@ def choose_operating_point(
         Draws heads and, of large pools, candidates.
     """
     chance = head.probability(pool)
-    chance[rows] = y
-    if head.answered:
-        threshold = best_promised(chance) if len(chance) else 0.5
+    known = np.full(len(pool), -1)
+    known[rows] = y
+    if head.answered and len(pool):
+        threshold = _best_promised(chance, np.where(known >= 0, known, chance))
     else:
         threshold = choose_threshold([chance]).value
     threshold = float(np.clip(threshold, 0.01, 0.99))
-    picked = chance >= threshold
+    picked = np.where(known >= 0, known == 1, chance >= threshold)
     some = np.arange(len(pool))
     if len(some) > _SOME:
         some = np.sort(rng.choice(some, _SOME, replace=False))
     drawn = head.draw(pool, _HEADS, rng, some)
-    known = np.full(len(pool), -1)
-    known[rows] = y
     answered = known[some] >= 0
     drawn[:, answered] = known[some][answered]
     true = rng.random(drawn.shape) < drawn
@@ -102,6 +101,14 @@ def choose_operating_point(
         values[name] = float(draws.mean())
         values[f"{name}_low"], values[f"{name}_high"] = np.percentile(draws, _LEVEL).tolist()
     return Estimate(threshold=threshold, picks=int(picked.sum()), **values)
+
+
+def _best_promised(score: NDArray[np.float64], worth: NDArray[np.float64]) -> float:
+    """Score at which F1 is highest if each candidate is a particle with chance ``worth``."""
+    order = np.argsort(-score, kind="stable")
+    found = np.cumsum(worth[order])
+    f1 = 2 * found / (np.arange(1, len(score) + 1) + found[-1])
+    return float(score[order][f1.argmax()])
 
 
 def should_stop(changed: Sequence[float], answered: int) -> str:

@@ -34,10 +34,10 @@ from cryomae.active.pool import Pool
 from cryomae.errors import FormatError
 from cryomae.sizes import LATENT
 
-SLOPE_SPREAD, OFFSET_SPREAD, WEIGHT_SPREAD = 0.35, 2.0, 1.0
+SLOPE_SPREAD, OFFSET_SPREAD, WEIGHT_SPREAD = 0.8, 2.0, 0.6
 """Standard deviations of the prior: of the slope about 1, of the offset, and of each weight."""
 
-BELIEF = 10.0
+BELIEF = 3.0
 """Answers that all unlabelled places together count for."""
 
 _UNLABELLED = 4000  # places that stand for all of them

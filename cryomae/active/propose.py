@@ -150,9 +150,11 @@ def _view(
     needs: Need,
 ) -> PoolView:
     """What a strategy reads of candidates, made only as far as it needs it."""
-    embed = model = stochastic = perturb = shown = None
+    embed = model = stochastic = perturb = shown = typical = None
     if needs & (Need.EMBED | Need.FEATURES):
         embed, shown = (head.features(pool, part)[:, 2:] for part in (seen, rows))
+    if needs & Need.ID_SCORE:  # nearness to the middle of all candidates
+        typical = -(head.features(pool, seen)[:, 2:] ** 2).sum(axis=1)
     if needs & Need.STOCHASTIC:
         drawn = head.draw(pool, _PASSES, np.random.default_rng(0), seen)
         stochastic = np.stack([1 - drawn, drawn], axis=-1)
@@ -184,6 +186,7 @@ def _view(
         stochastic=stochastic,
         embed=embed,
         features=embed,
+        id_score=typical,
         xy=angstrom[seen],
         group=pool.micrograph[seen],
         labelled=labelled,
