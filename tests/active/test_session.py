@@ -455,3 +455,39 @@ def test_what_is_asked_of_a_session_needs_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "s")], check=False)
     assert done.returncode == 0
+
+
+def test_undo_and_redo_reach_over_everything(tmp_path: Path) -> None:
+    """What is taken back leaves no trace in picks and labels, whatever it was."""
+    draw = np.random.default_rng(0)
+
+    def outcome() -> tuple[object, ...]:
+        rows, scores = session.pick_rows(0.5)
+        labels = session.labels
+        return (rows.tolist(), scores.tolist(), labels.rows.tolist(), labels.y.tolist(),
+                session.answers.excluded, [p.id for p in session.queue])  # fmt: skip
+
+    with make_session(tmp_path / "s") as session:
+        session.propose(20)
+        first = session.answer(0, "confirm")
+        found = [outcome()]
+        for _ in range(60):
+            ids = [*range(3 * PER), *(-p.id for p in session.answers.placed)]
+            id_ = int(draw.choice(ids))
+            x, y = (float(v) for v in draw.uniform(0, SIDE - 1, 2))
+            kind = str(draw.choice(["confirm", "reject", "skip", "move", "add", "out", "in"]))
+            if kind == "add":
+                session.add(int(draw.integers(3)), x, y)
+            elif kind in ("out", "in"):
+                (session.exclude if kind == "out" else session.include)(int(draw.integers(3)))
+            else:
+                session.answer(id_, kind, (x, y) if kind == "move" else None)
+            found.append(outcome())
+        for expected in found[-2::-1]:
+            assert session.undo() is not None
+            assert outcome() == expected
+        assert session.answers.next_undo == first
+        for expected in found[1:]:
+            assert session.redo() is not None
+            assert outcome() == expected
+        assert session.redo() is None
