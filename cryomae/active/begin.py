@@ -18,6 +18,7 @@ from cryomae.active.store import DATABASE
 from cryomae.errors import FormatError, InputError, MicrographError
 from cryomae.formats.star import read_blocks
 from cryomae.io import find_micrographs
+from cryomae.io.pixel_size import checked_option
 from cryomae.micrograph import MicrographRef
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ EXEMPLARS = "exemplars"
 Failures = list[tuple[str, str, str]]
 """Name, cause and remedy of what could not be taken in."""
 
+_REMEDY = (
+    "repeat the options that it was begun with, choose another name, or delete that folder if "
+    "nothing was answered yet"
+)
 _OPTIONS = {"diameter": "--diameter", "pixel_size": "--pixel-size", "seed": "--seed"}
 _DEFOCUS = ("rlnDefocusU", "rlnDefocusV")
 _NAME = "rlnMicrographName"
@@ -101,6 +106,7 @@ def check(named: Named, detector: Detector) -> Beginning:
         If no micrograph is there, the session has other settings, or the exemplars cannot be
         read, are too few, lie off the micrograph or look mirrored or scaled.
     """
+    checked_option(named.pixel_size)
     refs, missing = find_micrographs(named.inputs)
     if not refs:
         raise missing[0]
@@ -114,6 +120,9 @@ def check(named: Named, detector: Detector) -> Beginning:
         }
     )
     there = (named.path / DATABASE).is_file()
+    if not there and named.path.exists() and (not named.path.is_dir() or any(named.path.iterdir())):
+        what = "is a folder with other things in it" if named.path.is_dir() else "is a file"
+        raise InputError(f"{what}, and no session", "choose another name", named.path)
     if there:
         with Session.open(named.path, write=False) as session:
             _check_same(session, settings)
@@ -159,13 +168,13 @@ def _check_same(session: Session, settings: SessionSettings) -> None:
         if before != now:
             raise InputError(
                 f"the session was begun with {_option(option, before)}, not {_option(option, now)}",
-                "repeat the options that it was begun with, or choose another name",
+                _REMEDY,
                 session.path,
             )
     if old.model_sha256 != settings.model_sha256:
         raise InputError(
             f"the session was begun with another model, '{old.model}'",
-            "repeat the options that it was begun with, or choose another name",
+            _REMEDY,
             session.path,
         )
 

@@ -24,8 +24,7 @@ class Program(StrEnum):
 
 
 _NEXT = {
-    Program.RELION: "Extract: give {relion} as Input coordinates"
-    " (RELION 3.1: coords_suffix_cryomae.star in picks/).",
+    Program.RELION: "Extract: give {relion} as Input coordinates{older}.",
     Program.CRYOSPARC: "Import Particle Stack: give {import} as Particle meta path, connect the"
     " micrographs as Source Exposures, switch on Ignore raw data and Ignore pose data, then run"
     " Extract From Micrographs. Look at one micrograph in Inspect Picks first.",
@@ -190,7 +189,9 @@ def export(
 
 def next_step(to: Program, saved: Saved) -> str:
     """What to do in the other program with what was written."""
-    return _NEXT[to].format(**saved.files)
+    # RELION up to 3.1 needs a file that can be written only if the micrographs' STAR is known.
+    older = " (RELION 3.1: {relion31})".format(**saved.files) if "relion31" in saved.files else ""
+    return _NEXT[to].format(**saved.files, older=older)
 
 
 def _change(

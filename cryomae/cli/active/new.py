@@ -149,6 +149,10 @@ def _run(plan: Beginning, detector: Detector) -> Failures:
         settled = take_exemplars(plan, session)
         if settled.answers:
             typer.echo(f"{counted(len(settled.answers), 'answer')} taken from the exemplars")
+        if settled.repeated:
+            typer.echo(f"{counted(settled.repeated, 'exemplar')} known already")
+        if settled.nowhere:
+            warn(f"{counted(settled.nowhere, 'negative')} left out: no place to ask about is near")
         if session.labels.rows.size and not session.versions:
             train_and_tell(session)
         path = session.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,7 +132,8 @@ def _draw(session: Session, queue: list[Proposal], rows: list[Asked], path: Path
     cutter = Cutter(session)
     crops = {}
     wanted = sorted({p.micrograph for p in queue})
-    with show_count("Reading", "micrographs") as tell:
+    several = len(wanted) > 1
+    with show_count("Reading", "micrographs") if several else nullcontext(_nothing) as tell:
         # By micrograph, so that each is read once.
         for i, micrograph in enumerate(wanted):
             tell(i, len(wanted))
@@ -147,3 +149,7 @@ def _draw(session: Session, queue: list[Proposal], rows: list[Asked], path: Path
         path, tiles, diameter=session.settings.diameter,
         title=f"{counted(len(tiles), 'place')} to answer: {session.path.name}{version}",
     )  # fmt: skip
+
+
+def _nothing(done: int, total: int) -> None:
+    """Show no progress."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import termios
+import tty
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -42,17 +47,19 @@ def sit(session: Session, batch: int | None, train: bool, device: str) -> None:
     if not sitting.proposals:
         console.print("Nothing is left to ask: all places are answered or skipped.")
         return
-    before = len(session.answers.standing)
     news: list[str] = []
-    with _Crops(session) as crops, console.screen(hide_cursor=True) as screen:
+    with (
+        _quiet_keys(),
+        _Crops(session) as crops,
+        console.screen(hide_cursor=True) as screen,
+    ):
         crops.prepare(sitting.proposals)
         while not sitting.finished:
             proposal = sitting.current
             if proposal is None:
                 if train and session.status().unlearnt and len(session.labels.rows):
                     screen.update(Text("Learning from the answers …"))
-                    news = _learn(session, device)
-                    sitting.message = "  ".join(" ".join(line.split()) for line in news[:1])
+                    news, sitting.message = _learn(session, device)
                 more = [p for p in session.propose(batch) if not sitting.has(p)]
                 sitting.extend(more)
                 sitting.finished = not more
@@ -71,36 +78,58 @@ def sit(session: Session, batch: int | None, train: bool, device: str) -> None:
             sitting.press(_key())
     for line in news:
         console.print(line)
-    _close(session, console, len(session.answers.standing) - before, sitting.current is None)
+    _close(session, console, sitting.current is None)
 
 
 def _key() -> str:
+    """The next key; those pressed before the place was shown do not count."""
     try:
         return click.getchar()
     except (KeyboardInterrupt, EOFError):
         return "q"
 
 
-def _learn(session: Session, device: str) -> list[str]:
+def _learn(session: Session, device: str) -> tuple[list[str], str]:
+    """Train; what came of it at length and in short."""
     before = len(session.pick_rows()[0])
     try:
         version = session.train(device=device)
     except CryomaeError as error:  # the answers are kept, and asking goes on
-        return [f"Not learnt from them: {error}"]
-    return report_training(session, version, before)
+        return [f"Not learnt from the answers: {error}"], f"Not learnt: {error}"
+    e = version.estimate
+    short = (
+        f"Learnt from {counted(version.answers, 'answer')}: precision {e.precision:.2f} "
+        f"({e.precision_low:.2f} to {e.precision_high:.2f}), recall {e.recall:.2f} "
+        f"({e.recall_low:.2f} to {e.recall_high:.2f}). {session.status().stop}"
+    )
+    return report_training(session, version, before), short
 
 
-def _close(session: Session, console: Console, given: int, done: bool) -> None:
+def _close(session: Session, console: Console, done: bool) -> None:
     status = session.status()
     if done:
         console.print("Nothing is left to ask: all places are answered or skipped.")
+    skipped = status.answers["skip"]
     console.print(
-        f"{counted(max(given, 0), 'answer')} given now, {status.positives + status.negatives:,} "
-        f"in all ({status.positives:,} particles, {status.negatives:,} not)"
+        f"{counted(status.positives + status.negatives, 'place')} answered so far: "
+        f"{counted(status.positives, 'particle')}, {status.negatives:,} not"
+        + (f"; {skipped:,} skipped" if skipped else "")
     )
     if status.unlearnt:
         console.print(f"learn from the last ones with cryomae active train {session.path}")
     console.print(f"write the picks with cryomae active export {session.path} -o FOLDER")
+
+
+@contextmanager
+def _quiet_keys() -> Iterator[None]:
+    """Keys that are pressed while nothing is asked leave no traces on the screen."""
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    try:
+        tty.setcbreak(keyboard)
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
 class _Crops:

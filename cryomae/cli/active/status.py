@@ -78,7 +78,7 @@ def _print(session: Session, found: Status, held: dict[str, object] | None) -> N
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     settings, many, said = session.settings, found.micrographs, found.answers
     rest = ", ".join(
         f"{many[state]:,} {word}"

@@ -38,7 +38,9 @@ def undo(
         else:
             found = [e for _ in range(count) if (e := opened.undo()) is not None]
         for entry in found:
-            typer.echo(f"undone: {describe(entry, names[entry.micrograph or 0])}")
+            typer.echo(
+                f"{'would undo' if dry_run else 'undone'}: {describe(entry, names[entry.micrograph or 0])}"
+            )
     _close(len(found), "undo", dry_run)
 
 
@@ -61,7 +63,9 @@ def redo(
         else:
             found = [e for _ in range(count) if (e := opened.redo()) is not None]
         for entry in found:
-            typer.echo(f"done again: {describe(entry, names[entry.micrograph or 0])}")
+            typer.echo(
+                f"{'would do' if dry_run else 'done'} again: {describe(entry, names[entry.micrograph or 0])}"
+            )
     _close(len(found), "redo", dry_run)
 
 
