@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,20 +29,7 @@ def undo(
         cryomae active undo mine
         cryomae active undo mine 10
     """
-    from cryomae.active.session import Session
-    from cryomae.active.words import describe
-
-    with Session.open(session, annotator=annotator, write=not dry_run) as opened:
-        names = [m.name for m in opened.micrographs]
-        if dry_run:
-            found = list(reversed(opened.answers.standing[-count:]))
-        else:
-            found = [e for _ in range(count) if (e := opened.undo()) is not None]
-        for entry in found:
-            typer.echo(
-                f"{'would undo' if dry_run else 'undone'}: {describe(entry, names[entry.micrograph or 0])}"
-            )
-    _close(len(found), "undo", dry_run)
+    _step(session, count, annotator, dry_run, back=True)
 
 
 def redo(
@@ -53,24 +41,25 @@ def redo(
       cryomae active redo mine
       cryomae active redo mine 10
     """
+    _step(session, count, annotator, dry_run, back=False)
+
+
+def _step(session: Path, count: int, annotator: str, dry_run: bool, *, back: bool) -> None:
     from cryomae.active.session import Session
     from cryomae.active.words import describe
 
     with Session.open(session, annotator=annotator, write=not dry_run) as opened:
         names = [m.name for m in opened.micrographs]
         if dry_run:
-            found = list(reversed(opened.answers.undone[-count:]))
+            state = opened.answers
+            found = list(reversed((state.standing if back else state.undone)[-count:]))
         else:
-            found = [e for _ in range(count) if (e := opened.redo()) is not None]
-        for entry in found:
-            typer.echo(
-                f"{'would do' if dry_run else 'done'} again: {describe(entry, names[entry.micrograph or 0])}"
-            )
-    _close(len(found), "redo", dry_run)
-
-
-def _close(count: int, what: str, dry_run: bool) -> None:
-    if not count:
-        typer.echo(f"There is nothing to {what}.")
+            step = opened.undo if back else opened.redo
+            found = [entry for _ in range(count) if (entry := step()) is not None]
+    words = ("would undo", "undone") if back else ("would do again", "done again")
+    for entry in found:
+        typer.echo(f"{words[not dry_run]}: {describe(entry, names[entry.micrograph or 0])}")
+    if not found:
+        typer.echo(f"There is nothing to {'undo' if back else 'redo'}.")
     elif dry_run:
-        typer.echo(f"{counted(count, 'step')}. Nothing was changed (--dry-run).")
+        typer.echo(f"{counted(len(found), 'step')}. Nothing was changed (--dry-run).")
