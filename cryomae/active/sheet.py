@@ -95,7 +95,7 @@ def draw_sheet(path: Path, tiles: Sequence[Tile], *, diameter: float, title: str
         axes.text(x, y + _TILE + 5, tile.number, fontsize=13, fontweight="bold", **plain)
         caption = {"fontsize": 9.5, "ha": "right", **plain}
         axes.text(x + _TILE, y + _TILE + 6, f"{tile.reason}, {tile.score:.2f}", **caption)
-        name = _shortened(tile.micrograph, 31)
+        name = _shortened(tile.micrograph, 29)
         axes.text(x, y + _TILE + 27, name, fontsize=8, color=_GREY, **plain)
     _scale_bar(axes, width, diameter)
     axes.imshow(page, "gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="none")

@@ -204,6 +204,19 @@ def test_exemplars_are_answers_and_count_once(here, truth):
     assert (np.hypot(*(inner[:15, None] - xy).transpose(2, 0, 1)).min(axis=1) < 1).all()
 
 
+def test_names_pixel_size_and_defocus_of_a_star_file(here):
+    (here / "mics.star").write_text(
+        "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnMicrographPixelSize #2\n1 3.0\n\n\n"
+        "data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnOpticsGroup #2\n"
+        "_rlnDefocusU #3\n_rlnDefocusV #4\ndemo_micrograph.mrc 1 15000 17000\n\n"
+    )
+    run("new", "listed", "mics.star", "--diameter", DIAMETER)
+    with Session.open("listed", write=False) as session:
+        (only,) = session.micrographs
+        assert (only.name, only.listed) == ("demo_micrograph.mrc", 3.0)
+        assert only.defocus == pytest.approx(1.6)
+
+
 def test_a_killed_new_goes_on(made, tmp_path):
     """Kill -9 after the first of three micrographs: the others follow, and all are the same."""
     for i in range(3):

@@ -119,7 +119,7 @@ def _show(rows: list[Asked]) -> None:
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for r in rows:
         place = (f"{r.x:.1f}", f"{r.y:.1f}", f"{r.score:.2f}")
-        table.add_row(str(r.id), escape(r.micrograph), *place, r.reason)
+        table.add_row(str(r.id), escape(Path(r.micrograph).name), *place, r.reason)
     Console(highlight=False).print(table)
 
 
