@@ -1,0 +1,167 @@
+"""Step 2: the threshold, single picks, and which micrographs count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+
+from cryomae.napari.histogram import Histogram
+from cryomae.napari.look import LookBox, Turner
+from cryomae.napari.micrographs import MicrographTable
+from cryomae.napari.panel import Panel, button, heading, words
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from cryomae.napari.state import Found, Standing
+    from cryomae.napari.workspace import Workspace
+
+
+class ThresholdBox(QWidget):
+    """A histogram, the number, and the way back to the automatic threshold."""
+
+    def __init__(self, title: str, automatic: str) -> None:
+        super().__init__()
+        self.histogram = Histogram()
+        self.value = QDoubleSpinBox()
+        self.value.setRange(0, 1)
+        self.value.setDecimals(2)
+        self.value.setSingleStep(0.01)
+        self.value.setKeyboardTracking(False)
+        self.automatic = button(automatic)
+        self._title = QLabel(title)
+        self.moved = self.histogram.moved
+        self.value.valueChanged.connect(self._typed)
+
+    def lay_out(self, body: object) -> None:
+        """Add the parts to a layout."""
+        row = QHBoxLayout()
+        row.addWidget(self._title, 1)
+        row.addWidget(self.value)
+        row.addWidget(self.automatic)
+        body.addLayout(row)  # type: ignore[attr-defined]
+        body.addWidget(self.histogram)  # type: ignore[attr-defined]
+
+    def show_scores(self, scores: np.ndarray, threshold: float, automatic: bool) -> None:
+        """Show scores and threshold."""
+        self.histogram.show_scores(scores, threshold)
+        self.value.blockSignals(True)
+        self.value.setValue(threshold)
+        self.value.blockSignals(False)
+        self.automatic.setEnabled(not automatic)
+
+    def _typed(self, value: float) -> None:
+        self.histogram.moved.emit(value)
+        self.value.clearFocus()
+
+
+class CuratePanel(Panel):
+    """Look through the picks and put them right."""
+
+    step = "Curate"
+
+    def __init__(self, napari_viewer: Viewer, workspace: Workspace | None = None) -> None:
+        super().__init__(napari_viewer, workspace)
+        self.summary = words("Open micrographs in step 1 first.")
+        self.all = ThresholdBox("Least score", "Automatic")
+        self.own = ThresholdBox("of this micrograph", "As all")
+        self.hide_below = QCheckBox("hide picks below it")
+        self.by_score = QCheckBox("colour by score")
+        self.edit = QCheckBox("edit: click to add or take away, drag to move")
+        self.table = MicrographTable(self.workspace)
+        self.confirm = button("Confirm proposals  ▶")
+        self.export = button("Export  ▶")
+        self._lay_out()
+        self._load_display()
+        self._connect()
+        self._changed(self.workspace.desk.standing)
+
+    def _lay_out(self) -> None:
+        self.body.addWidget(self.summary)
+        self.body.addWidget(heading("Threshold"))
+        self.all.lay_out(self.body)
+        self.own_part = QWidget()
+        self.own.lay_out(self.body)
+        row = QHBoxLayout()
+        row.addWidget(self.hide_below)
+        row.addWidget(self.by_score)
+        self.body.addLayout(row)
+        self.body.addWidget(self.edit)
+        self.body.addWidget(heading("Micrographs"))
+        self.body.addWidget(Turner(self.workspace))
+        self.body.addWidget(self.table, 1)
+        self.body.addWidget(heading("Display"))
+        self.body.addWidget(LookBox(self.workspace))
+        steps = QHBoxLayout()
+        steps.addWidget(self.confirm)
+        steps.addWidget(self.export)
+        self.body.addLayout(steps)
+
+    def _connect(self) -> None:
+        desk, stage = self.workspace.desk, self.workspace.stage
+        self.all.moved.connect(desk.set_threshold)
+        self.all.automatic.clicked.connect(lambda: desk.set_threshold(None))
+        self.own.moved.connect(lambda value: desk.set_threshold(value, stage.at))
+        self.own.automatic.clicked.connect(lambda: desk.set_threshold(None, stage.at))
+        self.hide_below.toggled.connect(self._save_display)
+        self.by_score.toggled.connect(self._save_display)
+        self.edit.toggled.connect(self._set_editing)
+        self.confirm.clicked.connect(lambda: self.open_step("Confirm"))
+        self.export.clicked.connect(lambda: self.open_step("Export"))
+        stage.turned.connect(self._turned)
+        desk.changed.connect(self._changed)
+        desk.opened.connect(self._changed)
+        desk.picks_changed.connect(self._picked)
+        self.workspace.display_changed.connect(self._load_display)
+
+    def entered(self) -> None:
+        """Show picks and nothing that is asked."""
+        self.workspace.stage.asking = False
+        self.workspace.stage.draw()
+
+    def _load_display(self) -> None:
+        display = self.workspace.display
+        for box, on in (
+            (self.hide_below, display.hide),
+            (self.by_score, display.by_score),
+            (self.edit, self.workspace.mouse.editing),
+        ):
+            box.blockSignals(True)
+            box.setChecked(on)
+            box.blockSignals(False)
+
+    def _save_display(self, *_: object) -> None:
+        display = self.workspace.display
+        display.hide, display.by_score = self.hide_below.isChecked(), self.by_score.isChecked()
+        self.workspace.stage.draw()
+
+    def _set_editing(self, on: bool) -> None:
+        self.workspace.mouse.editing = on
+
+    def _turned(self, *_: object) -> None:
+        self._changed(self.workspace.desk.standing)
+
+    def _picked(self, found: Found) -> None:
+        self._changed(self.workspace.desk.standing)
+
+    def _changed(self, standing: Standing | None) -> None:
+        if standing is None:
+            self.summary.setText("Open micrographs in step 1 first.")
+            return
+        found, at = self.workspace.desk.found, self.workspace.stage.at
+        picked = found.reach(standing)
+        here = found.micrograph == at
+        text = f"<b>{picked.sum():,}</b> picks in {self._micrographs(standing)}"
+        if at >= 0:
+            text += f", <b>{(picked & here).sum():,}</b> in this one"
+        self.summary.setText(text + ".")
+        self.all.show_scores(found.score[~found.sure], standing.threshold, standing.automatic)
+        mine = found.score[here & ~found.sure]
+        self.own.show_scores(mine, standing.threshold_of(at), at not in standing.own)
+
+    def _micrographs(self, standing: Standing) -> str:
+        left = [m for m in standing.micrographs if m.state == "ready"]
+        count = sum(m.id not in standing.excluded for m in left)
+        return f"{count:,} micrograph{'' if count == 1 else 's'}"

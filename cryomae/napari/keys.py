@@ -1,0 +1,134 @@
+"""Keys: they work wherever the focus is in the window, and whichever layer is selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QMainWindow
+
+from cryomae.napari.help import Help
+
+if TYPE_CHECKING:
+    from cryomae.napari.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Key:
+    """Keys that do one thing.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        The first one is what is shown.
+    says : str
+        What it does.
+    do : callable
+    repeats : bool
+        Whether holding the key down goes on doing it.
+    """
+
+    keys: tuple[str, ...]
+    says: str
+    do: Callable[[], None]
+    repeats: bool = False
+
+
+class Keys(QObject):
+    """The shortcuts of one window.
+
+    They are Qt's own and not those of a layer: napari's layers have keys of their own, such as
+    S and L, which would come first whenever such a layer is selected.
+
+    Parameters
+    ----------
+    window : QMainWindow
+    workspace : Workspace
+    """
+
+    def __init__(self, window: QMainWindow, workspace: Workspace) -> None:
+        super().__init__(window)
+        self._workspace = workspace
+        desk, stage = workspace.desk, workspace.stage
+        self.table: tuple[tuple[str, tuple[Key, ...]], ...] = (
+            (
+                "Is it a particle?",
+                (
+                    Key(("Y",), "yes: confirm", lambda: self._answer("y")),
+                    Key(("N",), "no: reject", lambda: self._answer("n")),
+                    Key(("S",), "skip", lambda: self._answer("s")),
+                    Key(("B",), "back to the one before", lambda: desk.press("b"), True),
+                ),
+            ),
+            (
+                "Anything",
+                (
+                    Key(("U", "Ctrl+Z"), "undo", lambda: desk.press("u"), True),
+                    Key(("R", "Ctrl+Shift+Z"), "redo", lambda: desk.press("r"), True),
+                ),
+            ),
+            (
+                "Micrographs",
+                (
+                    Key((".", "PgDown"), "next", lambda: stage.step(1), True),
+                    Key((",", "PgUp"), "previous", lambda: stage.step(-1), True),
+                    Key(("X",), "leave this one out, or take it in", self._leave_out),
+                ),
+            ),
+            (
+                "Display",
+                (
+                    Key(("L",), "low-pass on or off", lambda: self._flip("filtered")),
+                    Key(("C",), "circles on or off", lambda: self._flip("circles")),
+                    Key(("H", "F1"), "this help", lambda: self.help.flip()),
+                ),
+            ),
+        )
+        for _, group in self.table:
+            for key in group:
+                for sequence in key.keys:
+                    shortcut = QShortcut(QKeySequence(sequence), window)
+                    shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+                    shortcut.setAutoRepeat(key.repeats)
+                    shortcut.activated.connect(key.do)
+        self.help = Help(window, self._text())
+
+    def _answer(self, key: str) -> None:
+        standing = self._workspace.desk.standing
+        if standing is None or standing.current is None:
+            self._workspace.viewer.status = "There is no proposal to answer; see step 3, Confirm."
+            return
+        if not self._workspace.stage.asking:
+            # Nobody answers what is not on screen.
+            self._workspace.stage.asking = True
+            self._workspace.stage.show_asked()
+            return
+        self._workspace.desk.press(key)
+
+    def _leave_out(self) -> None:
+        standing, at = self._workspace.desk.standing, self._workspace.stage.at
+        if standing is not None and at >= 0:
+            self._workspace.desk.leave_out(at, at not in standing.excluded)
+
+    def _flip(self, name: str) -> None:
+        display = self._workspace.display
+        setattr(display, name, not getattr(display, name))
+        self._workspace.show_differently()
+
+    def _text(self) -> str:
+        rows = ""
+        for title, group in self.table:
+            rows += f'<tr><td colspan="2"><br><b>{title}</b></td></tr>'
+            for key in group:
+                shown = " or ".join(f"<code>&nbsp;{k}&nbsp;</code>" for k in key.keys)
+                rows += f"<tr><td>{shown}&nbsp;&nbsp;&nbsp;</td><td>{key.says}</td></tr>"
+        mouse = (
+            '<tr><td colspan="2"><br><b>Mouse</b></td></tr>'
+            "<tr><td>click&nbsp;</td><td>add a particle; on a circle: take it away</td></tr>"
+            "<tr><td>drag a circle&nbsp;</td><td>move it</td></tr>"
+            "<tr><td>drag, wheel&nbsp;</td><td>move the picture, zoom</td></tr>"
+        )
+        return f"<table>{rows}{mouse}</table>"

@@ -1,0 +1,94 @@
+"""What the widgets of one window share; handed to each of them, and held by nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QApplication
+
+from cryomae.errors import CryomaeError
+from cryomae.napari.background import Background
+from cryomae.napari.desk import Desk
+from cryomae.napari.images import Images
+from cryomae.napari.mouse import Mouse
+from cryomae.napari.stage import Stage
+from cryomae.napari.state import Display
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+_SAY = {"info": show_info, "warning": show_warning, "error": show_error}
+
+
+class Workspace(QObject):
+    """The session, the canvas and how it is shown, in one window.
+
+    Attributes
+    ----------
+    viewer : Viewer
+    desk : Desk
+    stage : Stage
+    display : Display
+    mouse : Mouse
+    aside : Background
+        For what takes a moment and belongs to no session.
+    """
+
+    display_changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.display = Display()
+        self.desk = Desk()
+        self.stage = Stage(viewer, self.desk, Images(), self.display)
+        self.mouse = Mouse(viewer, self.desk, self.stage)
+        self.aside = Background("cryomae-aside", self.fail)
+        self._closed = False
+        self._users: set[int] = set()
+        self.desk.noted.connect(self.say)
+        self.stage.failed.connect(self._not_shown)
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
+
+    def say(self, level: str, text: str) -> None:
+        """Show a notification."""
+        _SAY[level](text)
+
+    def fail(self, error: BaseException) -> None:
+        """Say what went wrong."""
+        known = isinstance(error, CryomaeError)
+        self.say("error", str(error) if known else f"unexpected {type(error).__name__}: {error}")
+
+    def show_differently(self) -> None:
+        """Take over what `display` says, and tell all that show it."""
+        self.stage.refresh()
+        self.stage.draw()
+        self.display_changed.emit()
+
+    def enter(self, widget: QObject) -> None:
+        """A widget uses this; when the last one is gone, everything is closed."""
+        key = id(widget)
+        self._users.add(key)
+        widget.destroyed.connect(lambda: self._leave(key))
+
+    def close(self) -> None:
+        """End all threads and processes, and close the session."""
+        if self._closed:
+            return
+        self._closed = True
+        self.mouse.close()
+        self.aside.close()
+        self.desk.close()
+        self.stage.close()
+
+    def _not_shown(self, why: str) -> None:
+        self.say("warning", why)
+
+    def _leave(self, key: int) -> None:
+        self._users.discard(key)
+        if not self._users:
+            self.close()
