@@ -27,7 +27,7 @@ APART = 0.6
 DEFAULT_STRATEGY = "mix"
 """What a session asks by; its parts are `MIX`."""
 
-MIX: tuple[tuple[str, float], ...] = (("top_score", 0.3), ("uncertainty", 0.6), ("random", 0.1))
+MIX: tuple[tuple[str, float], ...] = (("uncertainty", 0.7), ("random", 0.3))
 """Shares of a batch, chosen by ``scripts/benchmark_active.py`` on configs/active.yaml."""
 
 _MOST = 20_000  # candidates that a strategy sees

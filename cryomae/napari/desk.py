@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from cryomae.active.session import Session
 from cryomae.active.terminal import Sitting
 from cryomae.errors import CryomaeError, InputError
 from cryomae.napari.background import Background
+from cryomae.napari.finder import Finder
 from cryomae.napari.labour import LEARN, LOOK, WRITE, Labour
-from cryomae.napari.state import NOTHING, Found, Standing, find, look, parts_of
+from cryomae.napari.state import Found, Parts, Standing, look, parts_of
 from cryomae.napari.worker import Export, Written
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 Failed = Callable[[BaseException], None]
 
 _FEW = 3  # waiting proposals at which more are fetched
-_CALM = 150  # ms without news before the picks are put together again
 
 
 class Desk(QObject):
@@ -38,8 +38,6 @@ class Desk(QObject):
     Attributes
     ----------
     standing : Standing or None
-    found : Found
-        What can be picked.
     auto_train : bool
         Whether to learn by itself after every batch of answers.
     """
@@ -53,19 +51,21 @@ class Desk(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.standing: Standing | None = None
-        self.found: Found = NOTHING
         self.auto_train = True
         self._threshold: float | None = None
         self._session: Session | None = None
         self._thread = Background("cryomae-session", self._fail)
-        self._finder = Background("cryomae-picks", self._fail)
+        self._finder = Finder(self._take, self._fail)
+        self._finder.changed.connect(self.picks_changed)
         self._labour = Labour(self)
         self._sitting: Sitting | None = None
         self._status: Status | None = None
-        self._stale = QTimer(self, singleShot=True, interval=_CALM)
-        self._stale.timeout.connect(self._find)
-        self._finding = False
         self._closed = False
+
+    @property
+    def found(self) -> Found:
+        """What can be picked."""
+        return self._finder.found
 
     # Opening and closing.
 
@@ -85,7 +85,8 @@ class Desk(QObject):
             return
         self._thread.run(self._shut)
         self._thread.finish()
-        self.standing, self.found, self._threshold = None, NOTHING, None
+        self.standing, self._threshold = None, None
+        self._finder.forget()
         self.opened.emit(None)
 
     def close(self) -> None:
@@ -93,10 +94,9 @@ class Desk(QObject):
         if self._closed:
             return
         self._closed = True
-        self._stale.stop()
         self._labour.stop()
-        for thread in (self._finder, self._thread):
-            thread.close()
+        self._finder.close()
+        self._thread.close()
         self._shut()
 
     def _shut(self) -> None:
@@ -267,7 +267,7 @@ class Desk(QObject):
     def active(self) -> bool:
         """Whether anything is under way."""
         busy = any(self._labour.busy(kind) for kind in (LOOK, LEARN, WRITE))
-        return busy or self._finding or self._stale.isActive() or self._thread.waiting > 0
+        return busy or self._finder.busy or self._thread.waiting > 0
 
     def here(self, call: Callable[[], Any]) -> None:
         """Call something in the window's thread, from any other."""
@@ -305,7 +305,7 @@ class Desk(QObject):
         self.standing = standing
         self.changed.emit(standing)
         if fresh:
-            self._stale.start()
+            self._finder.later()
 
     def _top_up(self, standing: Standing) -> None:
         if len(standing.proposals) - standing.at < _FEW:
@@ -318,28 +318,11 @@ class Desk(QObject):
         if self.auto_train and enough and not self._labour.busy(LEARN):
             self.train()
 
-    def _find(self) -> None:
-        if self._finding:
-            self._stale.start()
-            return
-        self._finding = True
+    def _take(self, then: Callable[[Parts | None], None]) -> None:
+        def work() -> Parts | None:
+            return parts_of(self._session) if self._session is not None else None
 
-        def done(found: Found) -> None:
-            self._finding = False
-            self.found = found
-            self.picks_changed.emit(found)
-
-        def failed(error: BaseException) -> None:
-            self._finding = False
-            self._fail(error)
-
-        self._thread.run(
-            lambda: None if self._session is None else parts_of(self._session),
-            lambda parts: self._finder.run(
-                lambda: NOTHING if parts is None else find(parts), done, failed
-            ),
-            failed,
-        )
+        self._thread.run(work, then, self._finder.fail)
 
     def _fail(self, error: BaseException) -> None:
         text = str(error) if isinstance(error, CryomaeError) else _unexpected(error)

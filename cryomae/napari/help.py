@@ -23,6 +23,7 @@ class Help(QLabel):
 
     def __init__(self, window: QMainWindow, text: str) -> None:
         super().__init__(text, window.centralWidget())
+        window.installEventFilter(self)  # to stay in the middle
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setStyleSheet(_STYLE)
         self.hide()
@@ -36,14 +37,13 @@ class Help(QLabel):
         self._centre()
         self.show()
         self.raise_()
-        self.parent().installEventFilter(self)
 
     def mousePressEvent(self, event: object) -> None:
         """A click takes it away."""
         self.hide()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Stay in the middle."""
+        """Follow the window's size."""
         if event is not None and event.type() == QEvent.Type.Resize:
             self._centre()
         return False

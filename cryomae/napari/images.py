@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +191,7 @@ def _prepare(wanted: Wanted) -> Ready:
     return Ready(wanted.key, base, crops, micrograph.shape, micrograph.pixel_size)
 
 
-def _remember(kept: OrderedDict[Hashable, object], key: Hashable, what: object, most: int) -> None:
+def _remember(kept: OrderedDict[Any, Any], key: Hashable, what: Any, most: int) -> None:
     kept[key] = what
     kept.move_to_end(key)
     while len(kept) > most:

@@ -101,10 +101,13 @@ class Keys(QObject):
         if standing is None or standing.current is None:
             self._workspace.viewer.status = "There is no proposal to answer; see step 3, Confirm."
             return
-        if not self._workspace.stage.asking:
+        stage = self._workspace.stage
+        there = stage.asking and stage.at == standing.current.micrograph
+        if not there or not (stage.showing or stage.broken):
             # Nobody answers what is not on screen.
-            self._workspace.stage.asking = True
-            self._workspace.stage.show_asked()
+            stage.asking = True
+            stage.show_asked()
+            stage.draw()
             return
         self._workspace.desk.press(key)
 

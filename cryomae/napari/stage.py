@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from napari.layers import Image, Points
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from cryomae.display import limits
 from cryomae.napari.images import Images, Ready, Shown, Wanted
+from cryomae.napari.layers import Layers
 from cryomae.napari.marks import Marks, compose, in_angstrom, nearest
 from cryomae.napari.state import NOTHING, Display, Found, Standing
 
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from cryomae.napari.desk import Desk
-
-MICROGRAPH, PARTICLES = "micrograph", "particles"
-"""Names of the two layers."""
 
 _CLOSE = 9.0  # particle diameters that the canvas is wide when a proposal is shown
 _AHEAD = 12  # micrographs that are read before they are needed
@@ -50,6 +45,10 @@ class Stage(QObject):
     ----------
     at : int
         Index of the micrograph on screen; in a session its id.
+    broken : bool
+        Whether it cannot be read.
+    asking : bool
+        Whether the proposal that is asked is drawn.
     marks : Marks or None
         What is drawn on it.
     ruler : tuple of float, or None
@@ -65,6 +64,7 @@ class Stage(QObject):
         super().__init__()
         self.viewer, self.desk, self.images, self.display = viewer, desk, images, display
         self.at = -1
+        self.broken = False
         self.asking = False
         self.marks: Marks | None = None
         self.ruler: tuple[float, float, float] | None = None
@@ -73,9 +73,10 @@ class Stage(QObject):
         self._shown: Shown | None = None
         self._found: tuple[Found, int, Found] | None = None
         self._look_at: tuple[float, float, float] | None = None
-        self._image = Image(np.zeros((2, 2), np.float32), name=MICROGRAPH)
-        self._points = _empty_points()
-        self._soon = QTimer(self, singleShot=True, interval=_LIVE)
+        self._layers = Layers(viewer)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_LIVE)
         self._soon.timeout.connect(self._make)
         images.ready.connect(self._arrived)
         images.failed.connect(self._lost)
@@ -94,6 +95,15 @@ class Stage(QObject):
     def name(self) -> str:
         """Name of the micrograph on screen."""
         return self._sources[self.at].name if 0 <= self.at < len(self._sources) else ""
+
+    @property
+    def showing(self) -> bool:
+        """Whether the micrograph is on screen, and not still being read."""
+        return (
+            self._ready is not None
+            and self._shown is not None
+            and self._shown.key == self._ready.key
+        )
 
     @property
     def pixel_size(self) -> float | None:
@@ -117,15 +127,17 @@ class Stage(QObject):
         """
         if not 0 <= index < len(self._sources):
             return
-        if index == self.at and self._ready is not None:
+        if index == self.at and self.showing:
             self._point_camera(look_at)
             return
         turned, self.at = index != self.at, index
-        self._look_at, self._ready = look_at, None
+        self._look_at, self._ready, self.broken = look_at, None, False
         ready = self.images.get(self._sources[index].wanted.key)
         self._read_ahead()
         if ready is not None:
             self._arrived(ready)
+        if not self.showing:
+            self._layers.blank()
         if turned:
             self.turned.emit(index)
 
@@ -152,12 +164,7 @@ class Stage(QObject):
     def contrast(self) -> None:
         """Take over the percentiles of `display`."""
         if self._shown is not None:
-            low, high = limits(self._shown.ordered, self.display.low, self.display.high)
-            self._image.contrast_limits_range = (
-                min(low, float(self._shown.ordered[0])),
-                max(high, float(self._shown.ordered[-1])),
-            )
-            self._image.contrast_limits = (low, high)
+            self._layers.contrast(self._shown, self.display.low, self.display.high)
 
     def draw(self, *_: object) -> None:
         """Draw the circles anew."""
@@ -171,7 +178,7 @@ class Stage(QObject):
             shown = None
         else:
             shown = in_angstrom(marks, standing.diameter if standing else None, self.ruler)
-        self._put(shown, size)
+        self._layers.mark(shown, size)
         self.drawn.emit()
 
     def nearest(self, yx: tuple[float, float]) -> int | None:
@@ -230,6 +237,7 @@ class Stage(QObject):
         self.images.forget()
         self._sources, self.at, self._ready, self._shown = sources, -1, None, None
         self._found, self.ruler = None, None
+        self._layers.blank()
         self.draw()
 
     def _changed(self, standing: Standing) -> None:
@@ -263,6 +271,7 @@ class Stage(QObject):
     def _lost(self, key: Hashable, why: str) -> None:
         here = 0 <= self.at < len(self._sources) and self._sources[self.at].wanted.key == key
         if here:
+            self.broken = True
             self.failed.emit(why)
 
     def _make(self) -> None:
@@ -278,9 +287,7 @@ class Stage(QObject):
             return
         fresh = self._shown is None or self._shown.key != shown.key
         self._shown = shown
-        self._ensure_layers()
-        self._image.data = shown.picture.image
-        self._image.scale = shown.picture.spacing
+        self._layers.show(shown)
         self.contrast()
         if fresh:
             self.draw()
@@ -291,10 +298,7 @@ class Stage(QObject):
             self.viewer.reset_view()
             return
         y, x, across = look_at
-        self.viewer.scene.camera.center = (0.0, y, x)
-        self.viewer.scene.camera.zoom = (
-            min(self.viewer.canvas.size) * self._ready.pixel_size / across
-        )
+        self._layers.look_at((y, x), across / self._ready.pixel_size)
 
     def _mine(self) -> Found:
         """Picks of the micrograph on screen; put together once."""
@@ -302,35 +306,3 @@ class Stage(QObject):
         if self._found is None or self._found[0] is not found or self._found[1] != self.at:
             self._found = (found, self.at, found.of(self.at) if len(found.id) else NOTHING)
         return self._found[2]
-
-    def _ensure_layers(self) -> None:
-        for layer in (self._image, self._points):
-            if layer not in self.viewer.layers:
-                self.viewer.add_layer(layer)
-
-    def _put(self, marks: Marks | None, pixel_size: float | None) -> None:
-        layer = self._points
-        # One update of the screen for all that changes.
-        with layer.events.set_data.blocker():
-            if marks is None or pixel_size is None or not len(marks):
-                layer.data = np.zeros((0, 2), np.float32)
-            else:
-                size = marks.size / pixel_size
-                layer.data = marks.yx
-                layer.size = size
-                layer.border_width = marks.width * size
-                layer.border_color = marks.colour
-                layer.face_color = np.zeros((len(marks), 4), np.float32)
-        layer.refresh(extent=False)
-
-
-def _empty_points() -> Points:
-    layer = Points(
-        np.zeros((0, 2), np.float32),
-        name=PARTICLES,
-        face_color="transparent",
-        border_width_is_relative=False,
-        antialiasing=1,
-    )
-    layer.editable = False  # clicks go to the session, which puts them here
-    return layer
