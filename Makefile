@@ -6,7 +6,9 @@ BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 DEMO := $(abspath demo)
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-DEBIAN := relion xvfb libgl1-mesa-dri libegl1 libxcb-cursor0 libxkbcommon-x11-0
+DEBIAN := relion xvfb xauth libgl1 libgl1-mesa-dri libegl1 libdbus-1-3 fonts-dejavu-core \
+	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 \
+	libxcb-render-util0 libxcb-shape0 libxcb-xkb1
 
 .PHONY: help install demo test test-slow lint system-deps topaz
 

@@ -2,41 +2,65 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 HERE = Path(__file__).parent
+SCREEN = "1920x1200x24"
+
+if find_spec("napari") is None or find_spec("pytestqt") is None:
+    collect_ignore_glob = ["test_*.py"]  # pip install 'cryomae[napari]' pytest-qt
 
 
-def _missing() -> str:
-    try:
-        import napari
-        import pytestqt  # noqa: F401
-    except ImportError as error:
-        return f"napari is not installed ({error}): pip install 'cryomae[napari]' pytest-qt"
-    del napari
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
-        return "there is no display: run pytest under `xvfb-run -a`"
-    if "torch" in sys.modules:
-        # Triton, which comes with torch, and Mesa each bring an LLVM: together they crash.
-        return "torch is loaded in this process: run pytest with tests/napari alone"
-    return ""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what cannot run here; in CI that is a failure."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests; where others run in the same process, load Triton before any window."""
     mine = [item for item in items if HERE in Path(item.fspath).parents]
-    reason = _missing() if mine else ""
     for item in mine:
         item.add_marker(pytest.mark.napari)
-        if reason and os.environ.get("CI") != "true":
-            item.add_marker(pytest.mark.skip(reason=reason))
+    if mine and len(mine) < len(items):
+        # Triton, which comes with torch, and Mesa each bring an LLVM. Together they work if
+        # Triton's is loaded first, and crash otherwise.
+        with suppress(ImportError):
+            import triton  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[None]:
+    """A screen; one in memory where there is none."""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
+        yield
+        return
+    if shutil.which("Xvfb") is None:
+        reason = "there is neither a display nor Xvfb: run `make system-deps`"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", SCREEN, "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as number:
+        os.environ["DISPLAY"] = f":{number.readline().strip()}"
+    yield
+    del os.environ["DISPLAY"]
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="session")
+def qapp_args(display: None) -> list[str]:
+    """Arguments of the application, which needs the display."""
+    return ["pytest"]
 
 
 class Window:
