@@ -172,7 +172,9 @@ def learn(
         return Head(base.centre, base.scale, _middle(), np.diag(_prior_spread()), 0)
     answers = base.features(pool, np.asarray(rows, np.intp)).astype(np.float64)
     truth = np.asarray(y, np.float64)
-    rest = np.setdiff1d(np.arange(len(pool)), rows)
+    free = np.ones(len(pool), bool)
+    free[rows] = False
+    rest = np.flatnonzero(free)
     rest = rest[np.linspace(0, len(rest) - 1, min(len(rest), _UNLABELLED)).astype(np.intp)]
     others = base.features(pool, rest).astype(np.float64)
     features = np.concatenate([answers, others])

@@ -144,8 +144,7 @@ def _judge(
     every = 0
     for number in np.unique(own):
         here = own == number
-        table = data.truth.particles[data.truth.particles["micrograph"] == data.names[number]]
-        particles = table[["x", "y"]].to_numpy(dtype=np.float64)
+        particles = data.particles[number]
         taken = assign_picks(data.pool.xy[rows[here]], score[here], particles, data.radius)
         hit[here] = taken >= 0
         every += len(particles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class PooledSet:
     names : tuple of str
         Stems of its micrographs, in the order of the pool.
     pool : Pool
-    truth : Truth
+    particles : tuple of ndarray, shape (k, 2)
+        True x, y in pixels of the file, of each micrograph.
     radius : float
         Half the diameter, in pixels.
     answers : ndarray of int, shape (n,)
@@ -45,7 +47,7 @@ class PooledSet:
     name: str
     names: tuple[str, ...]
     pool: Pool
-    truth: Truth
+    particles: tuple[NDArray[np.float64], ...]
     radius: float
     answers: NDArray[np.int64]
     ignored: NDArray[np.bool_]
@@ -73,9 +75,14 @@ def read_pool(data: LabelledSet, detector: Detector, cache: Path) -> PooledSet:
     )  # fmt: skip
     names = tuple(data.files)
     name = f"{data.group}/{data.name}" if data.group != data.name else data.name
-    answers = _true_answers(pool, names, data.truth, data.radius)
+    table = data.truth.particles
+    particles = tuple(
+        table.loc[table["micrograph"] == own, ["x", "y"]].to_numpy(dtype=np.float64)
+        for own in names
+    )
+    answers = _true_answers(pool, particles, data.radius)
     ignored = _cut(pool, names, data.truth)
-    return PooledSet(name, names, pool, data.truth, data.radius, answers, ignored)
+    return PooledSet(name, names, pool, particles, data.radius, answers, ignored)
 
 
 def _encode(data: LabelledSet, detector: Detector) -> dict[str, NDArray[np.generic]]:
@@ -93,18 +100,16 @@ def _encode(data: LabelledSet, detector: Detector) -> dict[str, NDArray[np.gener
 
 
 def _true_answers(
-    pool: Pool, names: tuple[str, ...], truth: Truth, radius: float
+    pool: Pool, particles: Sequence[NDArray[np.float64]], radius: float
 ) -> NDArray[np.int64]:
     answers = np.full(len(pool), REJECT)
-    for number, name in enumerate(names):
+    for number, own in enumerate(particles):
         rows = np.flatnonzero(pool.micrograph == number)
-        table = truth.particles[truth.particles["micrograph"] == name]
-        if not len(table) or not len(rows):
+        if not len(own) or not len(rows):
             continue
-        particles = table[["x", "y"]].to_numpy(dtype=np.float64)
-        away, _ = cKDTree(particles).query(pool.xy[rows])
+        away, _ = cKDTree(own).query(pool.xy[rows])
         answers[rows[away <= radius]] = SKIP
-        gap, nearest = cKDTree(pool.xy[rows]).query(particles)
+        gap, nearest = cKDTree(pool.xy[rows]).query(own)
         answers[rows[nearest[gap <= radius]]] = CONFIRM
     return answers
 
