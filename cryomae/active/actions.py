@@ -58,6 +58,19 @@ class Answering(SessionView):
         """Take a micrograph in again."""
         return self.answer_many([Answer("include", micrograph=micrograph)])[0]
 
+    def set_threshold(self, value: float | None, micrograph: int | str | None = None) -> Entry:
+        """Choose the score that picks must reach.
+
+        Parameters
+        ----------
+        value : float or None
+            0 to 1. None goes back: for all, to the one that the newest training chose; for
+            one micrograph, to that of all.
+        micrograph : int or str, optional
+            The only one that it is for.
+        """
+        return self.answer_many([Answer("threshold", micrograph=micrograph, value=value)])[0]
+
     def answer_many(self, answers: Sequence[Answer]) -> list[Entry]:
         """Write down several answers, all or none.
 

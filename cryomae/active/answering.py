@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -50,8 +50,10 @@ def write_down(answer: Answer, known: Known, id_: int, time: str, annotator: str
     """
     if answer.kind in VERDICTS:
         return _on_candidate(answer, known, Entry(id_, time, annotator, answer.kind))
+    if answer.kind == "threshold":
+        return _threshold(answer, known, Entry(id_, time, annotator, answer.kind))
     if answer.kind not in ("add", "exclude", "include"):
-        words = ", ".join((*VERDICTS, "add", "exclude", "include"))
+        words = ", ".join((*VERDICTS, "add", "exclude", "include", "threshold"))
         raise InputError(f"there is no answer '{answer.kind}'", f"answers are {words}")
     if answer.micrograph is None or answer.candidate is not None:
         raise InputError(f"'{answer.kind}' is about a micrograph", "name it, and no candidate")
@@ -110,6 +112,14 @@ def _on_candidate(answer: Answer, known: Known, entry: Entry) -> Entry:
     return Entry(
         entry.id, entry.time, entry.annotator, entry.kind, candidate, own.id, x, y, proposal, target
     )
+
+
+def _threshold(answer: Answer, known: Known, entry: Entry) -> Entry:
+    value, which = answer.value, answer.micrograph
+    if value is not None and not 0 <= value <= 1:
+        raise InputError(f"a threshold of {value:g}", "scores are from 0 to 1")
+    own = None if which is None else find_micrograph(known.micrographs, which).id
+    return replace(entry, micrograph=own, value=value)
 
 
 def _row(id_: int, known: Known) -> tuple[int, int | None, int | None]:

@@ -207,6 +207,13 @@ class Content:
             self._started[key] = choose_operating_point(part, self.head, none, none, rng)
         return self._started[key]
 
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """Scores that picks must reach, by micrograph."""
+        chosen = self.state.thresholds
+        usual = chosen.get(None, self.estimate.threshold if self.estimate else 1.0)
+        return np.array([chosen.get(m.id, usual) for m in self.micrographs], np.float64)
+
     def _pool(self, placed: PlacedRows) -> Pool:
         ready = sorted((m for m in self.micrographs if m.count), key=lambda m: m.first)
         of = np.array([m.id for m in ready], np.int32)

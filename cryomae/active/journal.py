@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Verdict = Literal["confirm", "reject", "skip", "move"]
-Kind = Literal["confirm", "reject", "skip", "move", "add", "exclude", "include", "undo", "redo"]
+Kind = Literal[
+    "confirm", "reject", "skip", "move", "add", "exclude", "include", "threshold", "undo", "redo"
+]
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 """Answers on a candidate."""
@@ -37,15 +39,18 @@ class Answer:
     candidate : int, optional
         Id, for the `VERDICTS`.
     micrograph : int or str, optional
-        Id or name, for add, exclude and include.
+        Id or name, for add, exclude and include; for a threshold if it is of this one alone.
     xy : tuple of float, optional
         Pixels of the file, for add and move.
+    value : float, optional
+        Score, for a threshold; None for the one that the training chose, or that of all.
     """
 
     kind: str
     candidate: int | None = None
     micrograph: int | str | None = None
     xy: tuple[float, float] | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Entry:
     target : int or None
         Entry that this is about: what is undone or redone, or what placed the particle that
         is answered.
+    value : float or None
+        Of a threshold.
     """
 
     id: int
@@ -85,6 +92,7 @@ class Entry:
     y: float | None = None
     proposal: int | None = None
     target: int | None = None
+    value: float | None = None
 
     @property
     def about(self) -> int | None:
@@ -124,6 +132,9 @@ class State:
         Those that count: nobody rejected, skipped or moved them since.
     excluded : frozenset of int
         Micrographs that are left out.
+    thresholds : mapping of int or None to float
+        Scores that picks must reach, by micrograph; that of None is for all others. What is
+        not there was not chosen by the user.
     """
 
     standing: tuple[Entry, ...] = ()
@@ -132,6 +143,7 @@ class State:
     placed: tuple[Entry, ...] = ()
     particles: frozenset[int] = frozenset()
     excluded: frozenset[int] = frozenset()
+    thresholds: Mapping[int | None, float] = field(default_factory=dict)
 
     @property
     def next_undo(self) -> Entry | None:
@@ -163,6 +175,7 @@ def replay(entries: Sequence[Entry]) -> State:
             undone.clear()
     answers: dict[int, Entry] = {}
     excluded: set[int] = set()
+    thresholds: dict[int | None, float] = {}
     for entry in standing:
         if entry.about is not None:
             answers[entry.about] = entry
@@ -170,6 +183,10 @@ def replay(entries: Sequence[Entry]) -> State:
             excluded.add(entry.micrograph)
         elif entry.kind == "include" and entry.micrograph is not None:
             excluded.discard(entry.micrograph)
+        elif entry.kind == "threshold" and entry.value is not None:
+            thresholds[entry.micrograph] = entry.value
+        elif entry.kind == "threshold":
+            thresholds.pop(entry.micrograph, None)
     placed = tuple(e for e in standing if e.kind in PLACES)
     return State(
         tuple(standing),
@@ -178,6 +195,7 @@ def replay(entries: Sequence[Entry]) -> State:
         placed,
         _particles(placed, answers),
         frozenset(excluded),
+        thresholds,
     )
 
 

@@ -44,8 +44,9 @@ _V2 = (
     "ALTER TABLE micrographs ADD COLUMN masked REAL",
     "ALTER TABLE versions ADD COLUMN remarks TEXT NOT NULL DEFAULT ''",
 )
+_V3 = ("ALTER TABLE journal ADD COLUMN value REAL",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 """Statements that bring version i to version i + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -44,7 +44,7 @@ class Status:
     version : int
         Newest trained version; 0 before the first training.
     unlearnt : int
-        Entries of the journal since then.
+        Entries of the journal since then, thresholds aside.
     estimate : Estimate or None
         Threshold, picks, precision and recall of that version; None before anything is
         encoded.
@@ -137,7 +137,7 @@ def report(
             c.describe(names[c.newer.micrograph or 0]) for c in labels.contradictions
         ),
         version=last.version if last else 0,
-        unlearnt=sum(e.id > learnt for e in state.standing),
+        unlearnt=sum(e.id > learnt and e.kind != "threshold" for e in state.standing),
         estimate=estimate,
         changed=changed,
         stop=should_stop(changed, len(labels.rows)),

@@ -22,7 +22,7 @@ _MICROGRAPH = (
     "id, name, path, listed, pixel_size, defocus, ny, nx, state, cause, first, count, masked, "
     "size, mtime_ns, checksum"
 )
-_ENTRY = "id, time, annotator, kind, candidate, micrograph, x, y, proposal, target"
+_ENTRY = "id, time, annotator, kind, candidate, micrograph, x, y, proposal, target, value"
 _PROPOSAL = "id, time, version, candidate, micrograph, x, y, strategy, reason, score"
 _VERSION = "version, time, journal, positives, negatives, estimate, changed, seconds, remarks"
 

@@ -150,8 +150,9 @@ class Sitting:
             self.message = f"There is nothing to {'undo' if back else 'redo'}."
             return
         where = self._place.get(entry.about) if entry.about is not None else None
-        name = self.session.micrographs[entry.micrograph or 0].name
-        self.message = f"{'undone' if back else 'done again'}: {describe(entry, name)}"
+        self.message = (
+            f"{'undone' if back else 'done again'}: {describe(entry, self.session.micrographs)}"
+        )
         if where is not None:
             self.at = where
             if not back:

@@ -139,6 +139,12 @@ class SessionView:
         with self._guard:
             return self._content.scores
 
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """Scores that picks must reach, by micrograph: the user's, else the newest version's."""
+        with self._guard:
+            return self._content.thresholds
+
     # What comes of it.
 
     def pick_rows(
@@ -149,14 +155,13 @@ class SessionView:
         Parameters
         ----------
         threshold : float, optional
-            Score that a pick must reach; default that of the newest version.
+            Score that a pick must reach; default `thresholds`.
         """
         with self._guard:
             content = self._content
-            if threshold is None:
-                threshold = content.estimate.threshold if content.estimate else 1.0
-            excluded = content.state.excluded
-            return pick_rows(content.pool, content.scores, content.labels, threshold, excluded)
+            pool, excluded = content.pool, content.state.excluded
+            least = content.thresholds[pool.micrograph] if threshold is None else threshold
+            return pick_rows(pool, content.scores, content.labels, least, excluded)
 
     def picks(self, threshold: float | None = None) -> Picks:
         """Picks of all micrographs, the best of each micrograph first; see `pick_rows`."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from cryomae.active.journal import Entry
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryomae.active.journal import Entry
+    from cryomae.active.records import SessionMicrograph
 
 _REASONS = {
     "top": "likely a particle",
@@ -27,6 +32,7 @@ SAID = {
     "add": "added",
     "exclude": "micrograph left out",
     "include": "micrograph taken in",
+    "threshold": "threshold chosen",
 }
 """What was done, by kind of entry."""
 
@@ -36,9 +42,12 @@ def reason_in_words(reason: str) -> str:
     return _REASONS.get(reason, reason)
 
 
-def describe(entry: Entry, micrograph: str) -> str:
+def describe(entry: Entry, micrographs: Sequence[SessionMicrograph]) -> str:
     """One entry of the journal in a line."""
     what = SAID.get(entry.kind, entry.kind)
     which = f" proposal {entry.proposal}" if entry.proposal else ""
+    if entry.kind == "threshold":
+        which = " by the training" if entry.value is None else f": {entry.value:.2f}"
+    where = "all micrographs" if entry.micrograph is None else micrographs[entry.micrograph].name
     place = "" if entry.x is None else f", x {entry.x:.0f}, y {entry.y:.0f}"
-    return f"{what}{which} ({micrograph}{place}) by {entry.annotator}"
+    return f"{what}{which} ({where}{place}) by {entry.annotator}"

@@ -465,7 +465,8 @@ def test_undo_and_redo_reach_over_everything(tmp_path: Path) -> None:
         rows, scores = session.pick_rows(0.5)
         labels = session.labels
         return (rows.tolist(), scores.tolist(), labels.rows.tolist(), labels.y.tolist(),
-                session.answers.excluded, [p.id for p in session.queue])  # fmt: skip
+                session.answers.excluded, [p.id for p in session.queue],
+                session.pick_rows()[0].tolist())  # fmt: skip
 
     with make_session(tmp_path / "s") as session:
         session.propose(20)
@@ -475,8 +476,13 @@ def test_undo_and_redo_reach_over_everything(tmp_path: Path) -> None:
             ids = [*range(3 * PER), *(-p.id for p in session.answers.placed)]
             id_ = int(draw.choice(ids))
             x, y = (float(v) for v in draw.uniform(0, SIDE - 1, 2))
-            kind = str(draw.choice(["confirm", "reject", "skip", "move", "add", "out", "in"]))
-            if kind == "add":
+            kind = str(
+                draw.choice(["confirm", "reject", "skip", "move", "add", "out", "in", "score"])
+            )
+            if kind == "score":
+                chosen = None if draw.random() < 0.2 else float(draw.random())
+                session.set_threshold(chosen, *draw.permutation([None, 0, 1])[:1].tolist())
+            elif kind == "add":
                 session.add(int(draw.integers(3)), x, y)
             elif kind in ("out", "in"):
                 (session.exclude if kind == "out" else session.include)(int(draw.integers(3)))
@@ -491,3 +497,34 @@ def test_undo_and_redo_reach_over_everything(tmp_path: Path) -> None:
             assert session.redo() is not None
             assert outcome() == expected
         assert session.redo() is None
+
+
+def test_thresholds_of_the_user_count_and_are_kept(tmp_path: Path) -> None:
+    def least(session: Session) -> list[float]:
+        table = session.picks().table
+        return [float(part["score"].min()) for _, part in table.groupby("micrograph")]
+
+    with make_session(tmp_path / "s") as session:
+        answer_truly(session, 30)
+        chosen = session.train().threshold
+        scores = np.sort(session.scores)
+        assert np.array_equal(session.thresholds, [chosen] * 3)
+        low, high = float(scores[30]), float(scores[-20])
+        session.set_threshold(low)
+        session.set_threshold(high, 1)
+        assert least(session)[0] < chosen
+        before = session.status().unlearnt
+    with Session.open(tmp_path / "s") as session:
+        assert np.array_equal(session.thresholds, [low, high, low])
+        assert least(session)[1] >= high
+        assert all(low <= value < high for value in np.array(least(session))[[0, 2]])
+        assert session.status().unlearnt == before == 0  # nothing to learn from a threshold
+        session.set_threshold(None, 1)
+        assert np.array_equal(session.thresholds, [low] * 3)
+        session.train()
+        assert np.array_equal(session.thresholds, [low] * 3)  # the user's stands
+        session.set_threshold(None)
+        assert np.array_equal(session.thresholds, [session.versions[-1].threshold] * 3)
+        for wrong in (1.5, -0.1, float("nan")):
+            with pytest.raises(InputError, match="scores are from 0 to 1"):
+                session.set_threshold(wrong)

@@ -34,7 +34,7 @@ def export(
             max=1,
             metavar="0..1",
             help="Score that a pick must reach.",
-            show_default="that of the last training",
+            show_default="the one chosen in the window, else that of the last training",
         ),
     ] = None,
     model_file: Annotated[

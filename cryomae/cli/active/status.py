@@ -103,8 +103,7 @@ def _print(session: Session, found: Status, held: dict[str, object] | None) -> N
         console.print(f"in use by    {escape(who)}")
     if found.estimate is not None:
         console.print(f"version      {found.version}" + _behind(found))
-        console.print(f"picks        {len(session.pick_rows()[0]):,} at score "
-                      f"{found.estimate.threshold:.3f} or more")  # fmt: skip
+        console.print(f"picks        {len(session.pick_rows()[0]):,} at score {_least(session)}")
         for line in estimate_lines(found.estimate) if found.version else []:
             console.print(f"{line[:11]}  {line[11:]}")
     for title, counts in (
@@ -141,6 +140,13 @@ def _print_troubles(console: Console, found: Status) -> None:
             console.print(f"  {escape(line)}")
         if len(lines) > _SHOWN:
             console.print(f"  … and {len(lines) - _SHOWN:,} more: see --json")
+
+
+def _least(session: Session) -> str:
+    low, high = session.thresholds.min(), session.thresholds.max()
+    if low < high:
+        return f"{low:.3f} to {high:.3f} or more, by micrograph"
+    return f"{low:.3f} or more" + (", as you chose" if session.answers.thresholds else "")
 
 
 def _behind(found: Status) -> str:

@@ -49,7 +49,7 @@ def _step(session: Path, count: int, annotator: str, dry_run: bool, *, back: boo
     from cryomae.active.words import describe
 
     with Session.open(session, annotator=annotator, write=not dry_run) as opened:
-        names = [m.name for m in opened.micrographs]
+        micrographs = opened.micrographs
         if dry_run:
             state = opened.answers
             found = list(reversed((state.standing if back else state.undone)[-count:]))
@@ -58,7 +58,7 @@ def _step(session: Path, count: int, annotator: str, dry_run: bool, *, back: boo
             found = [entry for _ in range(count) if (entry := step()) is not None]
     words = ("would undo", "undone") if back else ("would do again", "done again")
     for entry in found:
-        typer.echo(f"{words[not dry_run]}: {describe(entry, names[entry.micrograph or 0])}")
+        typer.echo(f"{words[not dry_run]}: {describe(entry, micrographs)}")
     if not found:
         typer.echo(f"There is nothing to {'undo' if back else 'redo'}.")
     elif dry_run:
