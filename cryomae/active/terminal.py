@@ -1,9 +1,7 @@
-"""Proposals in a terminal: each crop drawn with half blocks, one key an answer."""
+"""Proposals in a terminal: each crop drawn with half blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,22 +13,16 @@ from rich.style import Style
 from rich.text import Text
 
 from cryomae.active.crops import ACROSS
-from cryomae.active.words import SAID, describe
+from cryomae.active.sitting import HELP
+from cryomae.active.words import SAID
 
 if TYPE_CHECKING:
-    from cryomae.active.records import Proposal
-    from cryomae.active.session import Session
-
-ANSWERS = {"y": "confirm", "n": "reject", "s": "skip"}
-"""Keys that answer."""
-
-HELP = "y confirm   n reject   s skip   b back   u undo   r redo   q quit"
+    from cryomae.active.sitting import Sitting
 
 _SHOWN = 2.0  # diameters across a picture: a terminal has few pixels
 _RING = (255, 200, 60)
 _LEAST = 20  # pixels of the side below which nothing can be judged
 _PAPER = 0.12  # grey of what lies beyond the micrograph
-_ARROWS = {"\x1b[D": "b", "\x1bOD": "b"}
 _MARKS = {"confirm": ("●", "green"), "reject": ("×", "red"), "skip": ("–", "yellow")}
 
 
@@ -73,96 +65,6 @@ def side_for(columns: int, lines: int, besides: int = 7) -> int:
     """
     side = min(columns - 1, 2 * (lines - besides), 120) // 2 * 2
     return side if side >= _LEAST else 0
-
-
-@dataclass
-class Sitting:
-    """Where somebody is in answering proposals; knows keys, and nothing of terminals.
-
-    Attributes
-    ----------
-    session : Session
-    proposals : list of Proposal
-        All of this sitting, in order.
-    at : int
-        Index of the one that is shown; the number of proposals when all are done.
-    message : str
-        What the last key did.
-    finished : bool
-        Whether to stop.
-    """
-
-    session: Session
-    proposals: list[Proposal]
-    at: int = 0
-    message: str = ""
-    finished: bool = False
-    _place: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.extend([])
-
-    @property
-    def current(self) -> Proposal | None:
-        """The proposal that is shown; None when all are done."""
-        return self.proposals[self.at] if self.at < len(self.proposals) else None
-
-    def extend(self, more: Sequence[Proposal]) -> None:
-        """Put more proposals behind."""
-        self.proposals.extend(more)
-        self._place = {p.candidate: i for i, p in enumerate(self.proposals)}
-
-    def has(self, proposal: Proposal) -> bool:
-        """Whether a proposal is one of this sitting."""
-        return proposal.candidate in self._place
-
-    def press(self, key: str) -> None:
-        """Do what a key stands for."""
-        key = _ARROWS.get(key, key.lower())
-        if key in ANSWERS and self.current is not None:
-            self._answer(ANSWERS[key])
-        elif key == "b":
-            self.message = "" if self.at else "This is the first one."
-            self.at = max(self.at - 1, 0)
-        elif key in ("u", "r"):
-            self._turn(back=key == "u")
-        elif key in ("q", "\x03", "\x04"):
-            self.finished = True
-        else:
-            self.message = f"The keys are: {HELP}"
-
-    def answer_of(self, proposal: Proposal) -> str:
-        """How a proposal is answered now; empty if it is not."""
-        entry = self.session.answers.answers.get(proposal.candidate)
-        return entry.kind if entry else ""
-
-    def _answer(self, kind: str) -> None:
-        assert self.current is not None
-        if self.answer_of(self.current) != kind:
-            self.session.answer(self.current.candidate, kind)
-        self.message = f"{self.current.id} {SAID[kind]}"
-        self._go_on(self.at)
-
-    def _turn(self, *, back: bool) -> None:
-        """Undo or redo, and show what it was about."""
-        entry = self.session.undo() if back else self.session.redo()
-        if entry is None:
-            self.message = f"There is nothing to {'undo' if back else 'redo'}."
-            return
-        where = self._place.get(entry.about) if entry.about is not None else None
-        self.message = (
-            f"{'undone' if back else 'done again'}: {describe(entry, self.session.micrographs)}"
-        )
-        if where is not None:
-            self.at = where
-            if not back:
-                self._go_on(where)
-
-    def _go_on(self, after: int) -> None:
-        """To the next one that has no answer."""
-        order = (*range(after + 1, len(self.proposals)), *range(after))
-        waiting = (i for i in order if not self.answer_of(self.proposals[i]))
-        self.at = next(waiting, len(self.proposals))
 
 
 def frame(

@@ -9,7 +9,8 @@ from session_helpers import make_session
 
 from cryomae.active.crops import ACROSS, view
 from cryomae.active.sheet import Tile, draw_sheet
-from cryomae.active.terminal import Sitting, frame, picture, side_for
+from cryomae.active.sitting import Sitting
+from cryomae.active.terminal import frame, picture, side_for
 from cryomae.errors import MicrographError
 from cryomae.micrograph import Micrograph
 
@@ -126,64 +127,6 @@ def test_pictures_fit_their_terminal():
 def sitting(tmp_path):
     with make_session(tmp_path / "s") as session:
         yield Sitting(session, session.propose(5))
-
-
-def kinds(sitting):
-    return [sitting.answer_of(p) for p in sitting.proposals]
-
-
-def test_keys_answer_and_go_on(sitting):
-    for key in "yNs":
-        sitting.press(key)
-    assert kinds(sitting) == ["confirm", "reject", "skip", "", ""]
-    assert sitting.at == 3
-    sitting.press("x")
-    assert sitting.at == 3
-    assert "y confirm" in sitting.message
-    assert len(sitting.session.journal) == 3
-    sitting.press("q")
-    assert sitting.finished
-
-
-def test_back_shows_an_answer_and_another_replaces_it(sitting):
-    for key in "yyybb":
-        sitting.press(key)
-    assert sitting.at == 1
-    sitting.press("y")  # the same again is no answer
-    assert (sitting.at, len(sitting.session.journal)) == (3, 3)
-    for key in ("\x1b[D", "b", "n"):
-        sitting.press(key)
-    assert kinds(sitting) == ["confirm", "reject", "confirm", "", ""]
-    assert sitting.at == 3
-    for _ in range(9):
-        sitting.press("b")
-    assert sitting.at == 0
-
-
-def test_undo_and_redo_show_what_they_were_about(sitting):
-    for key in "ynu":
-        sitting.press(key)
-    assert (sitting.at, kinds(sitting)[:2]) == (1, ["confirm", ""])
-    assert "undone: rejected proposal 2" in sitting.message
-    for key in "uuu":
-        sitting.press(key)
-    assert sitting.message == "There is nothing to undo."
-    for key in "rr":
-        sitting.press(key)
-    assert (sitting.at, kinds(sitting)[:2]) == (2, ["confirm", "reject"])
-    sitting.press("r")
-    assert sitting.message == "There is nothing to redo."
-
-
-def test_all_answered_waits_for_more(sitting):
-    for _ in range(5):
-        sitting.press("y")
-    assert sitting.current is None
-    assert not sitting.finished
-    more = sitting.session.propose(5)
-    assert not any(sitting.has(p) for p in more)
-    sitting.extend(more)
-    assert sitting.current == more[0]
 
 
 def test_the_screen_is_no_larger_than_the_terminal(sitting, micrograph):

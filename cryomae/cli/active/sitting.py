@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cryomae.active.crops import Cutter
-from cryomae.active.terminal import Sitting, frame
+from cryomae.active.sitting import Sitting
+from cryomae.active.terminal import frame
 from cryomae.active.words import reason_in_words
 from cryomae.cli.active.common import counted, report_training
 from cryomae.errors import CryomaeError
@@ -60,8 +61,7 @@ def sit(session: Session, batch: int | None, train: bool, device: str) -> None:
                 if train and session.status().unlearnt and len(session.labels.rows):
                     screen.update(Text("Learning from the answers …"))
                     news, sitting.message = _learn(session, device)
-                more = [p for p in session.propose(batch) if not sitting.has(p)]
-                sitting.extend(more)
+                more = sitting.fetch(batch)
                 sitting.finished = not more
                 crops.prepare(more)
                 continue
