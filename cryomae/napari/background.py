@@ -8,6 +8,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from cryomae.errors import CryomaeError
+
 Then = Callable[[Any], None]
 
 
@@ -75,3 +77,10 @@ class Background(QObject):
     def _call(self, call: Callable[[], Any]) -> None:
         if not self._closed:
             call()
+
+
+def in_words(error: BaseException) -> str:
+    """What to say of an error."""
+    if isinstance(error, CryomaeError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error} (a fault of cryomae: please report it)"

@@ -102,10 +102,8 @@ class ConfirmPanel(Panel):
 
     def entered(self) -> None:
         """Go to the proposal that is asked."""
-        stage = self.workspace.stage
-        stage.asking = True
         self._asked = None
-        stage.draw()
+        self.workspace.circles.ask(True)
         self._changed(self.workspace.desk.standing)
 
     def _set_auto(self, on: bool) -> None:
@@ -147,7 +145,7 @@ class ConfirmPanel(Panel):
             return
         self._asked = asked
         if asked is not None:
-            self.workspace.stage.asking = True
+            self.workspace.circles.asking = True
             self.workspace.stage.show_asked()
 
     def _nothing(self, standing: Standing) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+from numpy.typing import NDArray
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from cryomae.active.journal import Answer
 from cryomae.napari.histogram import Histogram
 from cryomae.napari.look import LookBox, Turner
 from cryomae.napari.micrographs import MicrographTable
@@ -20,9 +23,19 @@ if TYPE_CHECKING:
 
 
 class ThresholdBox(QWidget):
-    """A histogram, the number, and the way back to the automatic threshold."""
+    """A histogram, the number, and the way back from what was chosen.
 
-    def __init__(self, title: str, automatic: str) -> None:
+    Parameters
+    ----------
+    title : str
+    back, tip : str
+        On the button that goes back, and what it does.
+    """
+
+    moved = Signal(float)  # while it is dragged
+    chosen = Signal(object)  # score, or None to go back
+
+    def __init__(self, title: str, back: str, tip: str) -> None:
         super().__init__()
         self.histogram = Histogram()
         self.value = QDoubleSpinBox()
@@ -30,30 +43,32 @@ class ThresholdBox(QWidget):
         self.value.setDecimals(2)
         self.value.setSingleStep(0.01)
         self.value.setKeyboardTracking(False)
-        self.automatic = button(automatic)
-        self._title = QLabel(title)
-        self.moved = self.histogram.moved
-        self.value.valueChanged.connect(self._typed)
-
-    def lay_out(self, body: object) -> None:
-        """Add the parts to a layout."""
+        self.value.setFixedWidth(76)
+        self.back = button(back, tip)
         row = QHBoxLayout()
-        row.addWidget(self._title, 1)
+        row.addWidget(QLabel(title), 1)
         row.addWidget(self.value)
-        row.addWidget(self.automatic)
-        body.addLayout(row)  # type: ignore[attr-defined]
-        body.addWidget(self.histogram)  # type: ignore[attr-defined]
+        row.addWidget(self.back)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self.histogram)
+        self.histogram.moved.connect(self.moved)
+        self.histogram.chosen.connect(self.chosen)
+        self.value.valueChanged.connect(self._typed)
+        self.back.clicked.connect(lambda: self.chosen.emit(None))
 
-    def show_scores(self, scores: np.ndarray, threshold: float, automatic: bool) -> None:
-        """Show scores and threshold."""
+    def show_scores(self, scores: NDArray[np.float64], threshold: float, chosen: bool) -> None:
+        """Show scores and threshold, and whether it is the user's."""
         self.histogram.show_scores(scores, threshold)
         self.value.blockSignals(True)
         self.value.setValue(threshold)
         self.value.blockSignals(False)
-        self.automatic.setEnabled(not automatic)
+        self.back.setEnabled(chosen)
 
     def _typed(self, value: float) -> None:
-        self.histogram.moved.emit(value)
+        self.chosen.emit(value)
         self.value.clearFocus()
 
 
@@ -65,8 +80,12 @@ class CuratePanel(Panel):
     def __init__(self, napari_viewer: Viewer, workspace: Workspace | None = None) -> None:
         super().__init__(napari_viewer, workspace)
         self.summary = words("Open micrographs in step 1 first.")
-        self.all = ThresholdBox("Least score", "Automatic")
-        self.own = ThresholdBox("of this micrograph", "As all")
+        self.all = ThresholdBox(
+            "All micrographs", "Automatic", "Back to the threshold that the training chose."
+        )
+        self.own = ThresholdBox(
+            "This micrograph", "As all", "Back to the threshold of all micrographs."
+        )
         self.hide_below = QCheckBox("hide picks below it")
         self.by_score = QCheckBox("colour by score")
         self.edit = QCheckBox("edit: click to add or take away, drag to move")
@@ -80,10 +99,9 @@ class CuratePanel(Panel):
 
     def _lay_out(self) -> None:
         self.body.addWidget(self.summary)
-        self.body.addWidget(heading("Threshold"))
-        self.all.lay_out(self.body)
-        self.own_part = QWidget()
-        self.own.lay_out(self.body)
+        self.body.addWidget(heading("Least score of a pick"))
+        self.body.addWidget(self.all)
+        self.body.addWidget(self.own)
         row = QHBoxLayout()
         row.addWidget(self.hide_below)
         row.addWidget(self.by_score)
@@ -101,10 +119,10 @@ class CuratePanel(Panel):
 
     def _connect(self) -> None:
         desk, stage = self.workspace.desk, self.workspace.stage
-        self.all.moved.connect(desk.set_threshold)
-        self.all.automatic.clicked.connect(lambda: desk.set_threshold(None))
-        self.own.moved.connect(lambda value: desk.set_threshold(value, stage.at))
-        self.own.automatic.clicked.connect(lambda: desk.set_threshold(None, stage.at))
+        self.all.moved.connect(lambda value: desk.preview(value, None))
+        self.all.chosen.connect(lambda value: desk.do(Answer("threshold", value=value)))
+        self.own.moved.connect(lambda value: desk.preview(value, stage.at))
+        self.own.chosen.connect(self._choose_own)
         self.hide_below.toggled.connect(self._save_display)
         self.by_score.toggled.connect(self._save_display)
         self.edit.toggled.connect(self._set_editing)
@@ -118,8 +136,7 @@ class CuratePanel(Panel):
 
     def entered(self) -> None:
         """Show picks and nothing that is asked."""
-        self.workspace.stage.asking = False
-        self.workspace.stage.draw()
+        self.workspace.circles.ask(False)
 
     def _load_display(self) -> None:
         display = self.workspace.display
@@ -135,7 +152,11 @@ class CuratePanel(Panel):
     def _save_display(self, *_: object) -> None:
         display = self.workspace.display
         display.hide, display.by_score = self.hide_below.isChecked(), self.by_score.isChecked()
-        self.workspace.stage.draw()
+        self.workspace.circles.draw()
+
+    def _choose_own(self, value: float | None) -> None:
+        at = self.workspace.stage.at
+        self.workspace.desk.do(Answer("threshold", micrograph=at, value=value))
 
     def _set_editing(self, on: bool) -> None:
         self.workspace.mouse.editing = on
@@ -157,9 +178,10 @@ class CuratePanel(Panel):
         if at >= 0:
             text += f", <b>{(picked & here).sum():,}</b> in this one"
         self.summary.setText(text + ".")
-        self.all.show_scores(found.score[~found.sure], standing.threshold, standing.automatic)
+        chosen = standing.thresholds
+        self.all.show_scores(found.score[~found.sure], standing.threshold, None in chosen)
         mine = found.score[here & ~found.sure]
-        self.own.show_scores(mine, standing.threshold_of(at), at not in standing.own)
+        self.own.show_scores(mine, standing.threshold_of(at), at in chosen)
 
     def _micrographs(self, standing: Standing) -> str:
         left = [m for m in standing.micrographs if m.state == "ready"]

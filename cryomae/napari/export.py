@@ -68,8 +68,7 @@ class ExportPanel(Panel):
 
     def entered(self) -> None:
         """Show picks and nothing that is asked."""
-        self.workspace.stage.asking = False
-        self.workspace.stage.draw()
+        self.workspace.circles.ask(False)
 
     def _ask(self) -> None:
         found = QFileDialog.getExistingDirectory(self, "Folder to write to", self.folder.text())

@@ -22,7 +22,8 @@ class Histogram(QWidget):
     threshold : float
     """
 
-    moved = Signal(float)  # the user dragged the threshold
+    moved = Signal(float)  # the user drags the threshold
+    chosen = Signal(float)  # and has let it go
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +76,11 @@ class Histogram(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Drag the line."""
         self._drag(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Let the line go."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(self.threshold)
 
     def _drag(self, event: QMouseEvent | None) -> None:
         if event is None or not event.buttons() & Qt.MouseButton.LeftButton:

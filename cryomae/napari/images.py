@@ -13,8 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from cryomae.active.crops import View, view
 from cryomae.display import Picture, low_pass, raw, sample, shrink
-from cryomae.errors import CryomaeError
-from cryomae.napari.background import Background
+from cryomae.napari.background import Background, in_words
 
 if TYPE_CHECKING:
     from cryomae.micrograph import Micrograph
@@ -31,6 +30,8 @@ class Wanted:
     ----------
     key : hashable
         Says which one it is.
+    name : str
+        For people.
     read : callable
         Gives it.
     diameter : float or None
@@ -38,6 +39,7 @@ class Wanted:
     """
 
     key: Hashable
+    name: str
     read: Callable[[], Micrograph]
     diameter: float | None = None
 
@@ -177,8 +179,7 @@ class Images(QObject):
         self._next()
 
     def _fail(self, key: Hashable, error: BaseException) -> None:
-        text = str(error) if isinstance(error, CryomaeError) else f"cannot be shown: {error}"
-        self.failed.emit(key, text)
+        self.failed.emit(key, in_words(error))
 
     def _unexpected(self, error: BaseException) -> None:
         self._fail(None, error)

@@ -6,14 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QMainWindow
+from qtpy.QtWidgets import QLabel, QMainWindow
 
-from cryomae.napari.help import Help
+from cryomae.active.journal import Answer
 
 if TYPE_CHECKING:
     from cryomae.napari.workspace import Workspace
+
+_STYLE = """
+QLabel { background: rgba(20, 22, 28, 235); color: #f2f2f2; border: 1px solid #6b7280;
+         border-radius: 8px; padding: 14px 18px; font-size: 14px; }
+"""
 
 
 @dataclass(frozen=True)
@@ -101,20 +106,20 @@ class Keys(QObject):
         if standing is None or standing.current is None:
             self._workspace.viewer.status = "There is no proposal to answer; see step 3, Confirm."
             return
-        stage = self._workspace.stage
-        there = stage.asking and stage.at == standing.current.micrograph
+        stage, circles = self._workspace.stage, self._workspace.circles
+        there = circles.asking and stage.at == standing.current.micrograph
         if not there or not (stage.showing or stage.broken):
             # Nobody answers what is not on screen.
-            stage.asking = True
+            circles.ask(True)
             stage.show_asked()
-            stage.draw()
             return
         self._workspace.desk.press(key)
 
     def _leave_out(self) -> None:
         standing, at = self._workspace.desk.standing, self._workspace.stage.at
         if standing is not None and at >= 0:
-            self._workspace.desk.leave_out(at, at not in standing.excluded)
+            kind = "include" if at in standing.excluded else "exclude"
+            self._workspace.desk.do(Answer(kind, micrograph=at))
 
     def _flip(self, name: str) -> None:
         display = self._workspace.display
@@ -135,3 +140,49 @@ class Keys(QObject):
             "<tr><td>drag, wheel&nbsp;</td><td>move the picture, zoom</td></tr>"
         )
         return f"<table>{rows}{mouse}</table>"
+
+
+class Help(QLabel):
+    """A table of the keys; a click or the key takes it away.
+
+    Parameters
+    ----------
+    window : QMainWindow
+    text : str
+        As HTML.
+    """
+
+    def __init__(self, window: QMainWindow, text: str) -> None:
+        super().__init__(text, window.centralWidget())
+        window.installEventFilter(self)  # to stay in the middle
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setStyleSheet(_STYLE)
+        self.hide()
+
+    def flip(self) -> None:
+        """Show or hide it."""
+        if self.isVisible():
+            self.hide()
+            return
+        self.adjustSize()
+        self._centre()
+        self.show()
+        self.raise_()
+
+    def mousePressEvent(self, event: object) -> None:
+        """A click takes it away."""
+        self.hide()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the window's size."""
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._centre()
+        return False
+
+    def _centre(self) -> None:
+        around = self.parentWidget()
+        if around is not None:
+            self.move(
+                max(0, (around.width() - self.width()) // 2),
+                max(0, (around.height() - self.height()) // 2),
+            )

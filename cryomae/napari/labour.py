@@ -14,7 +14,6 @@ from cryomae.napari.worker import Begin, Begun, Encode, Export, Finished, Told, 
 
 if TYPE_CHECKING:
     from cryomae.active.begin import Named
-    from cryomae.active.session import Session
     from cryomae.active.settings import SessionSettings
     from cryomae.napari.desk import Desk
 
@@ -85,10 +84,6 @@ class Labour:
                 worker.stop()
             self._end(each)
 
-    def warm_up(self, kind: str) -> None:
-        """Start a process before it is needed."""
-        self._worker(kind)
-
     def _send(self, kind: str, what: Any, job: Job) -> None:
         self._show(kind, job)
         self._worker(kind).send(what)
@@ -116,7 +111,7 @@ class Labour:
         elif isinstance(news, Told):
             self._show(kind, Job(kind, f"Learning: {news.text}", round(100 * news.share), 100))
         elif isinstance(news, Fitted):
-            self._desk.keep(lambda session: _keep(session, news), refresh=True, trained=True)
+            self._desk.keep(news)
         elif isinstance(news, Written):
             self._then.pop(kind)(news)
         elif isinstance(news, Finished):
@@ -134,7 +129,7 @@ class Labour:
         name = Path(news.micrograph.name).name
         if news.micrograph.state == "failed":
             self._desk.noted.emit("warning", f"{name} is left out: {news.micrograph.cause}")
-        self._desk.keep(lambda session: _take(session, news), refresh=refresh)
+        self._desk.keep(news, refresh=refresh)
         self._show(kind, Job(kind, "Looking at the micrographs", done, before.total))
 
     def _crashed(self, kind: str, why: str) -> None:
@@ -151,15 +146,3 @@ class Labour:
         self._then.pop(kind, None)
         if self._jobs.pop(kind, None) is not None:
             self._desk.working.emit(kind, None)
-
-
-def _take(session: Session, encoded: Encoded) -> str:
-    session.keep_encoded(encoded)
-    return ""
-
-
-def _keep(session: Session, fitted: Fitted) -> str:
-    version = session.keep(fitted)
-    return (
-        f"Learnt from {version.answers} answers: {100 * version.changed:.0f} % of the picks changed"
-    )

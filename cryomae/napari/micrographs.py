@@ -10,6 +10,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from cryomae.active.journal import Answer
+
 if TYPE_CHECKING:
     from cryomae.active.records import SessionMicrograph
     from cryomae.napari.state import Standing
@@ -53,7 +55,7 @@ class MicrographTable(QTableWidget):
             self.setRowCount(0)
             return
         # Threshold and micrographs are all that this shows; answers come far more often.
-        now = (id(found), standing.threshold, dict(standing.own), standing.excluded,
+        now = (id(found), standing.threshold, dict(standing.thresholds), standing.excluded,
                standing.micrographs)  # fmt: skip
         if now == self._before:
             return
@@ -99,4 +101,5 @@ class MicrographTable(QTableWidget):
 
     def _checked(self, item: QTableWidgetItem) -> None:
         if not self._loading and item.column() == 0:
-            self._workspace.desk.leave_out(item.row(), item.checkState() != Qt.CheckState.Checked)
+            kind = "include" if item.checkState() == Qt.CheckState.Checked else "exclude"
+            self._workspace.desk.do(Answer(kind, micrograph=item.row()))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cryomae.active.journal import Answer
+
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from cryomae.napari.circles import Circles
     from cryomae.napari.desk import Desk
     from cryomae.napari.stage import Stage
 
@@ -28,6 +31,7 @@ class Mouse:
     viewer : Viewer
     desk : Desk
     stage : Stage
+    circles : Circles
 
     Attributes
     ----------
@@ -36,9 +40,9 @@ class Mouse:
     measuring : bool
     """
 
-    def __init__(self, viewer: Viewer, desk: Desk, stage: Stage) -> None:
+    def __init__(self, viewer: Viewer, desk: Desk, stage: Stage, circles: Circles) -> None:
         self.editing, self.measuring = True, False
-        self._viewer, self._desk, self._stage = viewer, desk, stage
+        self._viewer, self._desk, self._stage, self._circles = viewer, desk, stage, circles
         viewer.mouse_drag_callbacks.append(self._drag)
 
     def close(self) -> None:
@@ -58,8 +62,8 @@ class Mouse:
 
     def _edit(self, event: Any) -> Generator[None, None, None]:
         begin, where = np.array(event.pos), _place(event)
-        index = self._stage.nearest(where)
-        marks = self._stage.marks
+        index = self._circles.nearest(where)
+        marks = self._circles.marks
         taken = None if index is None or marks is None else int(marks.id[index])
         camera = self._viewer.scene.camera
         pan = camera.mouse_pan
@@ -76,11 +80,12 @@ class Mouse:
         end = _place(event)
         if taken is None:
             if not moved and self._stage.inside(where):
-                self._desk.add(self._stage.at, where[1], where[0])
+                xy = where[1], where[0]
+                self._desk.do(Answer("add", micrograph=self._stage.at, xy=xy))
         elif not moved:
-            self._desk.answer(taken, "reject")
+            self._desk.do(Answer("reject", taken))
         elif self._stage.inside(end):
-            self._desk.answer(taken, "move", (end[1], end[0]))
+            self._desk.do(Answer("move", taken, xy=(end[1], end[0])))
 
     def _measure(self, event: Any) -> Generator[None, None, None]:
         centre = _place(event)
@@ -93,7 +98,7 @@ class Mouse:
             while event.type == "mouse_move" and size is not None:
                 y, x = _place(event)
                 across = 2 * float(np.hypot(y - centre[0], x - centre[1])) * size
-                self._stage.measure(centre, across)
+                self._circles.measure(centre, across)
                 yield
         finally:
             camera.mouse_pan = pan

@@ -23,7 +23,6 @@ from cryomae.napari.images import Wanted
 from cryomae.napari.labour import LOOK
 from cryomae.napari.look import LookBox, Turner
 from cryomae.napari.panel import Panel, button, heading, words
-from cryomae.napari.stage import Source
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -127,22 +126,22 @@ class PickPanel(Panel):
         self.cancel.clicked.connect(self._cancel)
         self.on.clicked.connect(lambda: self.open_step("Curate"))
         self.confirm.clicked.connect(lambda: self.open_step("Confirm"))
-        stage.measured.connect(self._measured)
-        stage.turned.connect(self._show_ruler)
+        self.workspace.circles.measured.connect(self._measured)
+        stage.shown.connect(self._show_ruler)
         desk.opened.connect(self._opened)
         desk.changed.connect(self._changed)
         desk.working.connect(self._working)
 
     def entered(self) -> None:
         """Show the ruler; nothing is asked here."""
-        self.workspace.stage.asking = False
+        self.workspace.circles.ask(False)
         self._show_ruler()
 
     def hideEvent(self, event: object) -> None:
         """Take the ruler away."""
         super().hideEvent(event)  # type: ignore[arg-type]
         self.draw.setChecked(False)
-        self.workspace.stage.show_ruler(None)
+        self.workspace.circles.show_ruler(None)
 
     def open(self, inputs: str) -> None:
         """Show the micrographs that are named, as if they had been typed in."""
@@ -204,12 +203,12 @@ class PickPanel(Panel):
         self.run.setEnabled(False)
         self.workspace.fail(error)
 
-    def _source(self, ref: MicrographRef) -> Source:
+    def _source(self, ref: MicrographRef) -> Wanted:
         from cryomae.io import read_micrograph
 
         size = self._pixel_size()
         key = (str(ref.path), size)
-        return Source(Wanted(key, lambda: read_micrograph(ref, size)), Path(ref.name).name)
+        return Wanted(key, Path(ref.name).name, lambda: read_micrograph(ref, size))
 
     def _pixel_size(self) -> float | None:
         return self.pixel_size.value() or None
@@ -218,7 +217,7 @@ class PickPanel(Panel):
 
     def _show_ruler(self, *_: object) -> None:
         shown = self.isVisible() and self.ruler.isChecked()
-        self.workspace.stage.show_ruler(self.diameter.value() if shown else None)
+        self.workspace.circles.show_ruler(self.diameter.value() if shown else None)
 
     def _measure(self, on: bool) -> None:
         self.workspace.mouse.measuring = on

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cryomae.active.labels import Labels
     from cryomae.active.pool import Pool
     from cryomae.active.session import Session
+    from cryomae.active.sitting import Sitting
     from cryomae.active.status import Status
-    from cryomae.active.terminal import Sitting
 
 
 @dataclass
@@ -95,20 +95,16 @@ class Standing:
         Of the last training.
     estimate : Estimate or None
         Of that version.
-    threshold : float
-        Score that a pick must reach.
-    automatic : bool
-        Whether that is the one that the training chose.
+    thresholds : mapping of int or None to float
+        Scores that the user chose, by micrograph; that of None is for all others.
     positives, negatives, unlearnt : int
         Answers, and entries that no training knows.
+    due : bool
+        Whether it is time to learn.
     stop : str
         Why one may stop.
-    undo, redo : str
-        Kind of what they would act on; empty if nothing.
     message : str
         What was done last.
-    last : Entry or None
-        Entry that was written, undone or redone last in this window.
     """
 
     path: Path
@@ -121,26 +117,27 @@ class Standing:
     at: int
     version: int
     estimate: Estimate | None
-    threshold: float
-    automatic: bool
-    own: Mapping[int, float]
+    thresholds: Mapping[int | None, float]
     positives: int
     negatives: int
     unlearnt: int
+    due: bool
     stop: str
-    undo: str
-    redo: str
-    message: str = ""
-    last: Entry | None = None
+    message: str
 
     @property
     def current(self) -> Proposal | None:
         """The proposal that is asked."""
         return self.proposals[self.at] if self.at < len(self.proposals) else None
 
+    @property
+    def threshold(self) -> float:
+        """Score that a pick must reach where nothing else was chosen."""
+        return self.thresholds.get(None, self.estimate.threshold if self.estimate else 1.0)
+
     def threshold_of(self, micrograph: int) -> float:
         """Score that a pick of a micrograph must reach."""
-        return self.own.get(micrograph, self.threshold)
+        return self.thresholds.get(micrograph, self.threshold)
 
     def name(self, micrograph: int) -> str:
         """Name of a micrograph without its folder."""
@@ -178,9 +175,7 @@ class Found:
 
     def reach(self, standing: Standing) -> NDArray[np.bool_]:
         """Which are picks."""
-        least = np.full(len(standing.micrographs), standing.threshold)
-        for micrograph, value in standing.own.items():
-            least[micrograph] = value
+        least = np.array([standing.threshold_of(m.id) for m in standing.micrographs])
         reached: NDArray[np.bool_] = self.sure | (self.score >= least[self.micrograph])
         return reached
 
@@ -195,30 +190,17 @@ NOTHING = Found(
 """No picks."""
 
 
-def look(
-    session: Session,
-    sitting: Sitting,
-    status: Status,
-    threshold: float | None,
-    message: str,
-    last: Entry | None,
-) -> Standing:
+def standing_of(sitting: Sitting, status: Status) -> Standing:
     """Where a session stands; fast enough to be asked after every key.
 
     Parameters
     ----------
-    session : Session
     sitting : Sitting
     status : Status
         Of its last training or encoding.
-    threshold : float or None
-        That the user chose.
-    message, last
-        Passed on.
     """
-    state, labels, versions = session.answers, session.labels, session.versions
-    learnt = versions[-1].journal if versions else 0
-    automatic = status.estimate.threshold if status.estimate else 1.0
+    session = sitting.session
+    state, labels = session.answers, session.labels
     return Standing(
         path=session.path,
         diameter=session.settings.diameter,
@@ -230,17 +212,13 @@ def look(
         at=sitting.at,
         version=status.version,
         estimate=status.estimate,
-        threshold=automatic if threshold is None else threshold,
-        automatic=threshold is None,
-        own={},
+        thresholds=state.thresholds,
         positives=int((labels.y == 1).sum()),
         negatives=int((labels.y == 0).sum()),
-        unlearnt=sum(e.id > learnt for e in state.standing),
+        unlearnt=sitting.unlearnt,
+        due=sitting.due,
         stop=status.stop,
-        undo=state.next_undo.kind if state.next_undo else "",
-        redo=state.next_redo.kind if state.next_redo else "",
-        message=message,
-        last=last,
+        message=sitting.message,
     )
 
 

@@ -62,7 +62,6 @@ class Export:
     session: Path
     folder: Path
     program: str
-    threshold: float | None
     model: bool
 
 
@@ -204,7 +203,7 @@ def _export(job: Export, models: _Models, tell: Tell) -> None:
     from cryomae.active.session import Session
 
     with Session.open(job.session, write=False) as session:
-        picks, saved = export_picks(session, job.folder, job.program, job.threshold)
+        picks, saved = export_picks(session, job.folder, job.program)
         files = dict(saved.files)
         files["answers"] = job.folder / ANSWERS
         answers = export_answers(session, files["answers"])

@@ -8,10 +8,11 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QApplication
 
-from cryomae.errors import CryomaeError
-from cryomae.napari.background import Background
+from cryomae.napari.background import Background, in_words
+from cryomae.napari.circles import Circles
 from cryomae.napari.desk import Desk
 from cryomae.napari.images import Images
+from cryomae.napari.layers import Layers
 from cryomae.napari.mouse import Mouse
 from cryomae.napari.stage import Stage
 from cryomae.napari.state import Display
@@ -30,6 +31,7 @@ class Workspace(QObject):
     viewer : Viewer
     desk : Desk
     stage : Stage
+    circles : Circles
     display : Display
     mouse : Mouse
     aside : Background
@@ -43,8 +45,10 @@ class Workspace(QObject):
         self.viewer = viewer
         self.display = Display()
         self.desk = Desk()
-        self.stage = Stage(viewer, self.desk, Images(), self.display)
-        self.mouse = Mouse(viewer, self.desk, self.stage)
+        layers = Layers(viewer)
+        self.stage = Stage(viewer, self.desk, Images(), self.display, layers)
+        self.circles = Circles(self.desk, self.stage, self.display, layers)
+        self.mouse = Mouse(viewer, self.desk, self.stage, self.circles)
         self.aside = Background("cryomae-aside", self.fail)
         self._closed = False
         self._users: set[int] = set()
@@ -60,13 +64,12 @@ class Workspace(QObject):
 
     def fail(self, error: BaseException) -> None:
         """Say what went wrong."""
-        known = isinstance(error, CryomaeError)
-        self.say("error", str(error) if known else f"unexpected {type(error).__name__}: {error}")
+        self.say("error", in_words(error))
 
     def show_differently(self) -> None:
         """Take over what `display` says, and tell all that show it."""
         self.stage.refresh()
-        self.stage.draw()
+        self.circles.draw()
         self.display_changed.emit()
 
     def enter(self, widget: QObject) -> None:
