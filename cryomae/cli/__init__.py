@@ -19,6 +19,7 @@ from cryomae.cli.pick import pick
 from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
 from cryomae.cli.train import train
+from cryomae.cli.window import window
 from cryomae.errors import CryomaeError, InputError
 
 
@@ -53,6 +54,7 @@ app.command()(cryosparc)
 app.command()(simulate)
 app.command()(bench_al)
 app.command()(pretrain)
+app.command()(window)
 app.add_typer(active, name="active")
 
 
