@@ -1,7 +1,6 @@
 """A batch: what lands where, what is skipped, what survives trouble."""
 
 import csv
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from cryomae.atomic import OutputError, atomic_path, write_text
 from cryomae.batch import Engine, run_pick
 from cryomae.batch.layout import output_stems
+from cryomae.batch.ledger import read_ledger
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import read_picks
 from cryomae.micrograph import Micrograph, MicrographRef
@@ -191,9 +191,11 @@ def test_changed_pixel_size_in_the_list_is_scored_again(go, work, refs):
 
 def test_half_written_candidates_are_scored_again(go, work, tmp_path, refs):
     go()
-    (tmp_path / "out/candidates/mics/c_cryomae.json").write_text('{"key": "x"')
+    (tmp_path / "out/candidates/mics/a_cryomae.star").unlink()
+    half = tmp_path / "out/candidates/mics/c_cryomae.star"
+    half.write_text(half.read_text()[:-20])
     go()
-    assert work.scored[3:] == [refs[2].name]
+    assert work.scored[3:] == [refs[0].name, refs[2].name]
 
 
 def test_damaged_files_of_an_earlier_run_do_no_harm(go, work, tmp_path, refs):
@@ -313,7 +315,7 @@ def test_no_preview(go, tmp_path):
 
 
 def test_many_micrographs_get_some_previews(go, refs, tmp_path, monkeypatch):
-    monkeypatch.setattr("cryomae.batch.run.PREVIEW_LIMIT", 2)
+    monkeypatch.setattr("cryomae.batch.plan.PREVIEW_LIMIT", 2)
     go(preview=True)
     assert {p.name for p in (tmp_path / "out/previews/mics").glob("*.png")} == {"a.png", "c.png"}
 
@@ -349,18 +351,19 @@ def test_atomic_path_leaves_the_old_file_after_an_error(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.star"]
 
 
-def test_record_is_the_last_file_of_a_micrograph(go, tmp_path, monkeypatch):
+def test_the_ledger_comes_last(go, tmp_path, monkeypatch, refs):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cryomae.batch.run.save_thumbnail", stop)
+    monkeypatch.setattr("cryomae.batch.unit.save_thumbnail", stop)
     result = go(preview=True)
     assert result.outcomes[0].status == "not reached"
-    assert not (tmp_path / "out/candidates/mics/a_cryomae.json").exists()
+    assert read_ledger(tmp_path / "out/ledger").of(refs[0].name).event == "stopped"
     monkeypatch.undo()
     go()
-    record = json.loads((tmp_path / "out/candidates/mics/a_cryomae.json").read_text())
-    assert record["shape"] == list(SHAPE)
+    history = read_ledger(tmp_path / "out/ledger").of(refs[0].name)
+    assert [r.shape for r in history.records.values()] == [SHAPE]
+    assert (history.attempts, history.deaths) == (2, 0)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Darkness(torch.nn.Module):
 
     config = EncoderConfig()
     query = None  # no exemplars
+    correction = None  # no answers
 
     def forward(self, windows):
         r = torch.arange(-12, 13, dtype=torch.float32)

@@ -13,7 +13,7 @@ from cryomae import __version__
 from cryomae.batch.diameter import describe
 from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.log import logger
-from cryomae.batch.record import Record, write_config
+from cryomae.batch.record import write_config
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.batch.tables import (
     project_path,
@@ -89,9 +89,14 @@ def save_config(job: Job, started: float, result: RunResult | None = None) -> No
         "started": when,
         "settings": settings,
         "model": {"name": job.detector.name, "sha256": job.detector.sha256},
-        "device": str(job.detector.device),
+        "device": job.device,
         "pixel_size_option": job.pixel_size,
+        "micrographs": job.total,
     }
+    if job.missing:
+        content["not_found"] = [
+            {"name": o.name, "cause": o.cause, "remedy": o.remedy} for o in job.missing
+        ]
     if (estimate := _estimate(job)) is not None:
         content["diameter_estimate"] = describe(estimate)
     if result is not None:
@@ -133,11 +138,10 @@ def _final_picks(job: Job, result: RunResult, histogram: np.ndarray) -> Iterator
 
 
 def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None:
-    record = Record.load(job.layout.record(outcome.name))
-    thumbnail = job.layout.thumbnail(outcome.name)
+    record, files = outcome.record, job.layout.of(outcome.name)
+    thumbnail, path = files.thumbnail, files.preview
     if not job.preview or record is None or not thumbnail.is_file():
         return
-    path = job.layout.preview(outcome.name)
     try:
         draw_preview(
             path,
@@ -180,7 +184,7 @@ def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
         min_distance=job.settings.least_distance,
         model=job.detector.name,
         model_sha256=job.detector.sha256,
-        device=str(job.detector.device),
+        device=job.device,
         pixel_size=float(np.median(sizes)) if sizes else None,
         micrographs_star=(
             None if job.micrographs_star is None else project_path(job.micrographs_star)

@@ -7,6 +7,7 @@ from cryomae.batch.diameter import SettledDiameter
 from cryomae.batch.engine import DetectorLike, Engine
 from cryomae.batch.layout import Layout
 from cryomae.batch.record import Fingerprint
+from cryomae.batch.result import Outcome
 from cryomae.settings import PickSettings
 
 PREVIEW_LIMIT = 200
@@ -28,3 +29,11 @@ class Job:
     command: tuple[str, ...]
     micrographs_star: Path | None
     settled: SettledDiameter | None = None
+    workers: str = ""
+    total: int = 0
+    missing: tuple[Outcome, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Where it computes, in words."""
+        return self.workers or str(self.detector.device)

@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 SUFFIX = "cryomae"
@@ -43,33 +44,66 @@ class Layout:
         self.diameter_chart = output_dir / "diameter.png"
         self.picks_folder = output_dir / "picks"
 
+        self.ledger = output_dir / "ledger"
+
+    def shard_log(self, number: int, of: int) -> Path:
+        """Give the log of one of several parts, which may be picked at the same time."""
+        return self.root / "logs" / f"shard_{number}_of_{of}.log"
+
     def stem(self, name: str) -> PurePosixPath:
         """Give the folder and stem, below a folder of the output, of a micrograph's files."""
         return self._stems[name]
 
     def candidates(self, name: str) -> Path:
         """Give the file of all candidates of a micrograph."""
-        return self._path("candidates", name, f"_{SUFFIX}.star")
-
-    def record(self, name: str) -> Path:
-        """Give the file with what a rerun needs to know of a micrograph that is done."""
-        return self._path("candidates", name, f"_{SUFFIX}.json")
+        return self.of(name).candidates
 
     def picks(self, name: str) -> Path:
         """Give the file of the final picks of a micrograph."""
-        return self._path("picks", name, f"_{SUFFIX}.star")
+        return self.of(name).picks
 
-    def preview(self, name: str) -> Path:
-        """Give the picture of a micrograph with its picks."""
-        return self._path("previews", name, ".png")
+    def of(self, name: str) -> Files:
+        """Give the files of a micrograph."""
+        return Files(self.root, self._stems[name])
 
-    def thumbnail(self, name: str) -> Path:
-        """Give the small picture from which the preview is drawn."""
-        return self._path("previews/.thumbs", name, ".png")
 
-    def _path(self, kind: str, name: str, ending: str) -> Path:
-        stem = self._stems[name]
-        return self.root / kind / stem.parent / f"{stem.name}{ending}"
+@dataclass(frozen=True)
+class Files:
+    """Where the files of one micrograph lie.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of the run.
+    stem : PurePosixPath
+        Folder and stem below each folder of the run.
+    """
+
+    root: Path
+    stem: PurePosixPath
+
+    @property
+    def candidates(self) -> Path:
+        """File of all candidates."""
+        return self._path("candidates", f"_{SUFFIX}.star")
+
+    @property
+    def picks(self) -> Path:
+        """File of the final picks."""
+        return self._path("picks", f"_{SUFFIX}.star")
+
+    @property
+    def preview(self) -> Path:
+        """Picture of the micrograph with its picks."""
+        return self._path("previews", ".png")
+
+    @property
+    def thumbnail(self) -> Path:
+        """Small picture from which the preview is drawn."""
+        return self._path("previews/.thumbs", ".png")
+
+    def _path(self, kind: str, ending: str) -> Path:
+        return self.root / kind / self.stem.parent / f"{self.stem.name}{ending}"
 
 
 def common_folder(names: Sequence[str]) -> str | None:

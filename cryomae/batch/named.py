@@ -9,8 +9,11 @@ from pathlib import Path
 from cryomae.batch import Engine, Outcome, Progress, RunResult, run_pick
 from cryomae.batch.diameter import settle_diameter
 from cryomae.batch.engine import DetectorLike
+from cryomae.batch.model import WorkerModel
+from cryomae.batch.plan import Shard
 from cryomae.io import find_micrographs
 from cryomae.model.registry import diameter_remark, model_card
+from cryomae.scale import Backend, Serial
 from cryomae.settings import PickSettings
 
 Estimating = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
@@ -35,6 +38,9 @@ def pick_named(
     dry_run: bool = False,
     command: Sequence[str] = (),
     engine: Engine | None = None,
+    backend: Backend | None = None,
+    shard: Shard | None = None,
+    retry: bool = False,
 ) -> RunResult:
     """Pick in micrographs that are named as on the command line.
 
@@ -55,7 +61,7 @@ def pick_named(
         `Progress`; what is raised in there stops the work, KeyboardInterrupt in order.
     say, warn : callable
         Told the diameter of ``auto``, and what the user should look at.
-    pixel_size, device, preview, overwrite, dry_run, command, engine
+    pixel_size, device, preview, overwrite, dry_run, command, engine, backend, shard, retry
         See `run_pick`.
 
     Returns
@@ -67,7 +73,9 @@ def pick_named(
     if not refs:
         causes = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
         return RunResult(output, causes, dry_run=dry_run)
-    detector = load(settings.model, device)
+    elsewhere = backend is not None and not isinstance(backend, Serial)
+    # Workers load it where they compute; here only what it is matters, and whether it is there.
+    detector = load(settings.model, "cpu" if elsewhere else device)
     settled = None
     if auto:
         with estimating() as count:
@@ -97,5 +105,9 @@ def pick_named(
             micrographs_star=stars[0] if len(stars) == len(inputs) == 1 else None,
             settled=settled,
             engine=engine,
+            backend=backend,
+            load=WorkerModel.of(settings.model, device) if elsewhere else None,
+            shard=shard,
+            retry=retry,
             on_progress=tell,
         )

@@ -104,6 +104,12 @@ class Record:
         Share of the area in which nothing is picked.
     seconds : float
         Time to read and score.
+    candidates : int
+        Candidates found.
+    likely : int
+        Those with a score of 0.5 or more.
+    digest : str
+        Of the file of candidates, which tells whether it is whole and belongs to this record.
     """
 
     key: str
@@ -114,22 +120,23 @@ class Record:
     working_shape: tuple[int, int]
     masked: float
     seconds: float
-
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        write_text(path, json.dumps(asdict(self)) + "\n")
+    candidates: int
+    likely: int
+    digest: str
 
     @classmethod
-    def load(cls, path: Path) -> Record | None:
-        """Read back; None where there is none or it is damaged."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            for pair in ("shape", "spacing", "working_shape"):
-                first, second = content[pair]
-                content[pair] = (first, second)
-            return cls(**content)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
+    def of(cls, content: dict[str, Any]) -> Record:
+        """Record of plain values, as JSON holds them; ValueError or TypeError if it is none."""
+        pairs = {name: _pair(content[name]) for name in ("shape", "spacing", "working_shape")}
+        return cls(**{**content, **pairs})
+
+
+def file_digest(path: Path) -> str:
+    """Short hash of a file; empty, which equals that of none, where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def micrograph_key(fingerprint: Fingerprint, ref: MicrographRef) -> str:
@@ -158,6 +165,11 @@ def read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _pair(values: Any) -> tuple[Any, Any]:
+    first, second = values
+    return first, second
 
 
 def _show(value: object) -> str:

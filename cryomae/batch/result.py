@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cryomae.batch.record import Record
+
 Status = Literal["picked", "kept", "failed", "not reached"]
 
 
@@ -32,6 +34,10 @@ class Outcome:
         Why it failed and what to do.
     picks_file, preview_file : Path or None
         Files written.
+    record : Record or None
+        What the ledger holds of it.
+    details : str
+        For the log: the time of each stage, or where an unexpected error came from.
     """
 
     name: str
@@ -46,6 +52,8 @@ class Outcome:
     remedy: str = ""
     picks_file: Path | None = None
     preview_file: Path | None = None
+    record: Record | None = None
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,7 @@ class Progress:
     candidates : int
         Its candidates.
     picks : int
-        Picks so far, counted at the threshold given or, until the automatic one is
-        known, at a score of 0.5.
+        Picks so far, counted at a score of 0.5: the threshold of the data set is not known yet.
     seconds : float
         Time the micrograph took.
     cause : str
@@ -97,6 +104,8 @@ class RunResult:
         How the threshold came about, in one sentence.
     interrupted : bool
         Whether the user stopped the run.
+    shard : str
+        Such as ``"3/8"`` where only that part was scored, and no picks were written yet.
     dry_run : bool
         Whether nothing was done on purpose.
     notes : list of str
@@ -110,6 +119,7 @@ class RunResult:
     threshold: float | None = None
     explanation: str = ""
     interrupted: bool = False
+    shard: str = ""
     dry_run: bool = False
     notes: list[str] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)

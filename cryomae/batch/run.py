@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from cryomae.batch.diameter import SettledDiameter
 from cryomae.batch.engine import DetectorLike, Engine, default_engine
 from cryomae.batch.finish import finish, save_config
-from cryomae.batch.job import PREVIEW_LIMIT, Job
+from cryomae.batch.job import Job
 from cryomae.batch.layout import Layout
+from cryomae.batch.ledger import Ledger, read_ledger
 from cryomae.batch.log import log_to, logger
-from cryomae.batch.record import Fingerprint, Record, micrograph_key, read_config
+from cryomae.batch.plan import Plan, Shard, make_plan
+from cryomae.batch.record import Fingerprint, read_config
 from cryomae.batch.result import Outcome, Progress, RunResult
-from cryomae.errors import CryomaeError, FormatError
-from cryomae.formats import star
+from cryomae.batch.score import pick_all
+from cryomae.batch.unit import Load, PickOne
+from cryomae.errors import CryomaeError
 from cryomae.micrograph import MicrographRef
-from cryomae.report.preview import save_thumbnail
+from cryomae.scale import Backend, Serial
 from cryomae.settings import PickSettings
 
 
@@ -39,13 +41,18 @@ def run_pick(
     micrographs_star: Path | None = None,
     settled: SettledDiameter | None = None,
     engine: Engine | None = None,
+    backend: Backend | None = None,
+    load: Load | None = None,
+    shard: Shard | None = None,
+    retry: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunResult:
     """Pick particles in many micrographs and write everything below ``output_dir``.
 
     Micrographs that an earlier run into the same folder scored with the same settings
     are not scored again, so an interrupted run goes on where it stopped, and a change of
-    threshold takes seconds. A micrograph that fails is recorded and the others go on.
+    threshold takes seconds. A micrograph that fails is recorded and the others go on, and so
+    do they when it ends the process that picks it.
 
     Parameters
     ----------
@@ -75,6 +82,15 @@ def run_pick(
         How the diameter of the settings was found, if the user did not give it.
     engine : Engine, optional
         Replacement of reader, picker and threshold.
+    backend : Backend, optional
+        Where to work; default this process. It stays open.
+    load : callable, optional
+        ``load(place) -> detector``: how a worker of the back end gets its model; default
+        `detector` itself, which only this process can use.
+    shard : Shard, optional
+        Score only this part, and write no picks: a run without it does when all is scored.
+    retry : bool
+        Try again also micrographs that have ended their process before.
     on_progress : callable, optional
         Called before the first and after every micrograph.
 
@@ -91,40 +107,61 @@ def run_pick(
         When results cannot be written.
     """
     refs = list({ref.name: ref for ref in refs}.values())
+    backend = backend or Serial()
+    missing = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
     layout = _layout(Path(output_dir), [ref.name for ref in refs])
+    fingerprint = Fingerprint.of(detector, settings, pixel_size)
     job = Job(
         settings,
         detector,
         engine or default_engine(detector.shown),
         layout,
-        Fingerprint.of(detector, settings, pixel_size),
+        fingerprint,
         pixel_size,
         overwrite,
         preview,
         tuple(command),
         micrographs_star,
         settled,
+        "" if isinstance(backend, Serial) else backend.words,
+        len(refs) + len(failures),
+        tuple(missing),
     )
     if not overwrite:
-        job.fingerprint.check(layout.config)
-    missing = [Outcome(e.path or "", "failed", cause=e.cause, remedy=e.remedy) for e in failures]
+        fingerprint.check(layout.config)
+    ledger = read_ledger(layout.ledger)
+    plan = make_plan(job, refs, ledger, shard, retry=retry)
     if dry_run:
-        return RunResult(layout.root, _plan(job, refs) + missing, dry_run=True)
+        return RunResult(layout.root, _in_order(_foretold(job, plan), refs) + missing, dry_run=True)
+    pick_one = PickOne(
+        settings,
+        fingerprint,
+        pixel_size,
+        layout.ledger.absolute(),
+        load or (lambda place: detector),
+        engine if load else job.engine,
+    )
     started = time.time()
-    with log_to(layout.log):
+    with log_to(layout.log if shard is None else layout.shard_log(shard.number, shard.of)):
         save_config(job, started)
         logger.info("command: %s", " ".join(command) or "(called from Python)")
-        logger.info("settings: %s", asdict(job.fingerprint) | settings.model_dump())
+        logger.info("settings: %s", asdict(fingerprint) | settings.model_dump())
         if settled is not None:
             logger.info("%s", settled.sentence)
         logger.info("%d micrographs, %d not found", len(refs), len(missing))
         for outcome in missing:
             logger.error("%s: %s (%s)", outcome.name, outcome.cause, outcome.remedy)
-        outcomes, interrupted = _score_all(job, refs, on_progress or (lambda _: None))
-        result = RunResult(layout.root, outcomes + missing, interrupted=interrupted)
+        found = _score(backend, pick_one, plan, ledger, retry, on_progress or (lambda _: None))
+        interrupted = len(found) < len(plan.settled) + len(plan.tasks)
+        result = RunResult(layout.root, _in_order(found, refs) + missing, interrupted=interrupted)
         if settled is not None and settled.warning:
             result.notes.append(settled.warning)
-        finish(job, result, started)
+        if shard is not None:
+            result.shard = str(shard)
+            names = {o.name for o in plan.settled} | {t.ref.name for t in plan.tasks}
+            result.outcomes = [o for o in result.outcomes if o.name in names] + missing
+        else:
+            finish(job, result, started)
     return result
 
 
@@ -133,120 +170,68 @@ def _layout(output_dir: Path, names: Sequence[str]) -> Layout:
     return Layout(output_dir, names, common if isinstance(common, str) else None)
 
 
-def _plan(job: Job, refs: Sequence[MicrographRef]) -> list[Outcome]:
-    plan = []
-    for ref in refs:
-        record = _earlier(job, ref)
-        outcome = Outcome(ref.name, "not reached" if record is None else "kept")
-        outcome.picks_file = job.layout.picks(ref.name)
-        plan.append(outcome)
-    return plan
+def _foretold(job: Job, plan: Plan) -> list[Outcome]:
+    for outcome in plan.settled:
+        outcome.picks_file = job.layout.picks(outcome.name)
+    ahead = [Outcome(task.ref.name, "not reached") for task in plan.tasks]
+    for outcome in ahead:
+        outcome.picks_file = job.layout.picks(outcome.name)
+    return plan.settled + ahead
 
 
-def _score_all(
-    job: Job, refs: Sequence[MicrographRef], tell: Callable[[Progress], None]
-) -> tuple[list[Outcome], bool]:
-    """Score every micrograph that needs it; stop early when the user presses Ctrl-C."""
-    provisional = 0.5 if job.settings.threshold is None else job.settings.threshold
-    stride = max(1, -(-len(refs) // PREVIEW_LIMIT))
-    outcomes: list[Outcome] = []
+def _score(
+    backend: Backend,
+    pick_one: PickOne,
+    plan: Plan,
+    ledger: Ledger,
+    retry: bool,
+    tell: Callable[[Progress], None],
+) -> list[Outcome]:
+    """Outcomes of all that could be dealt with before the user pressed Ctrl-C."""
+    found: list[Outcome] = []
+    total = len(plan.settled) + len(plan.tasks)
     picks = 0
-    try:
-        tell(Progress(0, len(refs)))
-        for number, ref in enumerate(refs):
-            outcome, scores = _score_one(job, ref, job.preview and number % stride == 0)
-            outcomes.append(outcome)
-            picks += int((scores >= provisional).sum())
-            tell(
-                Progress(
-                    len(outcomes),
-                    len(refs),
-                    ref.name,
-                    outcome.status,
-                    outcome.candidates,
-                    picks,
-                    outcome.seconds or 0.0,
-                    outcome.cause,
-                )
+
+    def take(outcome: Outcome) -> None:
+        nonlocal picks
+        found.append(outcome)
+        picks += 0 if outcome.record is None else outcome.record.likely
+        tell(
+            Progress(
+                len(found),
+                total,
+                outcome.name,
+                outcome.status,
+                outcome.candidates,
+                picks,
+                outcome.seconds or 0.0,
+                outcome.cause,
             )
+        )
+
+    try:
+        tell(Progress(0, total))
+        for outcome in plan.settled:
+            take(outcome)
+        with closing(pick_all(backend, pick_one, plan.tasks, ledger, retry=retry)) as coming:
+            for outcome in coming:
+                _log(outcome)
+                take(outcome)
     except KeyboardInterrupt:
-        logger.warning("stopped by the user after %d of %d", len(outcomes), len(refs))
-        rest = [Outcome(ref.name, "not reached") for ref in refs[len(outcomes) :]]
-        return outcomes + rest, True
-    return outcomes, False
+        logger.warning("stopped by the user after %d of %d", len(found), total)
+    return found
 
 
-def _score_one(job: Job, ref: MicrographRef, preview: bool) -> tuple[Outcome, np.ndarray]:
-    record = None if job.overwrite else _earlier(job, ref)
-    if record is not None:
-        try:
-            scores = star.read_picks(job.layout.candidates(ref.name)).score
-        except FormatError as error:
-            logger.warning(
-                "%s is scored again, because its candidates are damaged: %s", ref.name, error
-            )
-        else:
-            return _outcome(ref, "kept", record, len(scores)), scores
-    nothing = np.zeros(0)
-    key = micrograph_key(job.fingerprint, ref)
-    begin = time.perf_counter()
-    try:
-        micrograph = job.engine.read(ref, job.pixel_size)
-        picked = job.engine.pick(micrograph, job.detector, job.settings)
-    except CryomaeError as error:
-        return _failure(ref, error.cause, error.remedy), nothing
-    except MemoryError:
-        remedy = "close other programs or use a machine with more memory, then run it again"
-        return _failure(ref, "not enough memory for this micrograph", remedy), nothing
-    except OSError as error:
-        remedy = "check that the file and its disk can be read"
-        return _failure(ref, f"cannot be read: {error.strerror or error}", remedy), nothing
-    except Exception as error:  # noqa: BLE001 - logged; one micrograph never stops the others
-        logger.exception("%s: unexpected error", ref.name)
-        remedy = f"this looks like a fault of cryomae: please report it with {job.layout.log}"
-        return _failure(ref, f"unexpected {type(error).__name__}: {error}", remedy), nothing
-    seconds = time.perf_counter() - begin
-    record = Record(
-        key,
-        micrograph.shape,
-        micrograph.pixel_size,
-        micrograph.pixel_size_source,
-        picked.spacing,
-        (picked.image.shape[0], picked.image.shape[1]),
-        float(1 - picked.valid.mean()),
-        round(seconds, 3),
-    )
-    star.write_picks(job.layout.candidates(ref.name), picked.candidates, shape=record.shape)
-    if preview:
-        save_thumbnail(job.layout.thumbnail(ref.name), picked.image, picked.valid)
-    record.save(job.layout.record(ref.name))  # last: it marks the micrograph as done
-    stages = ", ".join(f"{name} {value:.2f}" for name, value in picked.seconds.items())
-    logger.info(
-        "%s: %d candidates in %.2f s (%s)", ref.name, len(picked.candidates), seconds, stages
-    )
-    return _outcome(ref, "picked", record, len(picked.candidates)), picked.candidates.score
+def _log(outcome: Outcome) -> None:
+    if outcome.status == "failed":
+        logger.error("%s: %s (%s)", outcome.name, outcome.cause, outcome.remedy)
+        if outcome.details:
+            logger.error("%s", outcome.details)
+    else:
+        logger.info("%s: %d candidates in %s", outcome.name, outcome.candidates, outcome.details)
 
 
-def _earlier(job: Job, ref: MicrographRef) -> Record | None:
-    """Record of an earlier run, if its candidates are there and still hold."""
-    record = Record.load(job.layout.record(ref.name))
-    if record is None or record.key != micrograph_key(job.fingerprint, ref):
-        return None
-    return record if job.layout.candidates(ref.name).is_file() else None
-
-
-def _outcome(ref: MicrographRef, status: str, record: Record, candidates: int) -> Outcome:
-    return Outcome(
-        ref.name,
-        "kept" if status == "kept" else "picked",
-        candidates=candidates,
-        masked=record.masked,
-        seconds=record.seconds,
-        pixel_size=record.pixel_size,
-        pixel_size_source=record.pixel_size_source,
-    )
-
-
-def _failure(ref: MicrographRef, cause: str, remedy: str) -> Outcome:
-    logger.error("%s: %s (%s)", ref.name, cause, remedy)
-    return Outcome(ref.name, "failed", cause=cause, remedy=remedy)
+def _in_order(found: Sequence[Outcome], refs: Sequence[MicrographRef]) -> list[Outcome]:
+    """Outcomes in the order of the list; those that are not there were not reached."""
+    by_name = {outcome.name: outcome for outcome in found}
+    return [by_name.get(ref.name) or Outcome(ref.name, "not reached") for ref in refs]

@@ -18,6 +18,7 @@ from cryomae.cli.models import models
 from cryomae.cli.pick import pick
 from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
+from cryomae.cli.status import status
 from cryomae.cli.train import train
 from cryomae.cli.window import window
 from cryomae.errors import CryomaeError, InputError
@@ -43,6 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(pick)
+app.command()(status)
 app.command()(train)
 app.command()(info)
 app.command()(models)
