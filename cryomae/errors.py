@@ -44,5 +44,9 @@ class FormatError(CryomaeError):
     """A coordinate or STAR file that does not hold what it should."""
 
 
+class NoCoordinatesError(FormatError):
+    """A sound file of a kind that may hold coordinates, and does not; no damaged one."""
+
+
 class WeightsError(CryomaeError):
     """Model weights that are missing, damaged or of another version."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 _PACKED = {".gz", ".bz2"}
@@ -61,3 +62,21 @@ def settle(name: str, known: Collection[str]) -> str:
         return name
     shorter = [s for s in known if name.startswith(s) and _ENDING.fullmatch(name[len(s) :])]
     return max(shorter, key=len, default=name)
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Of some names, those that share most folders with ``name``, counted from the file.
+
+    Examples
+    --------
+    >>> nearest("boxes/day1/a.box", ["MotionCorr/day1/a.mrc", "MotionCorr/day2/a.mrc"])
+    ['MotionCorr/day1/a.mrc']
+    """
+
+    def shared(other: str) -> int:
+        pairs = zip(reversed(folders), reversed(PurePosixPath(other).parent.parts), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    folders = PurePosixPath(name).parent.parts
+    counts = {other: shared(other) for other in known}
+    return [other for other, count in counts.items() if count == max(counts.values())]

@@ -1,69 +1,12 @@
-"""Micrographs of a cryoSPARC job: what it knows of them, and their files."""
+"""Files of the micrographs of a cryoSPARC job."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cryomae.atomic import atomic_path, write_text
-from cryomae.errors import FormatError
-
-if TYPE_CHECKING:
-    from cryosparc.dataset import Dataset
-
-_PATH, _SHAPE, _SIZE = (f"micrograph_blob/{name}" for name in ("path", "shape", "psize_A"))
-_GROUP = "mscope_params/exp_group_id"
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """A micrograph as cryoSPARC lists it.
-
-    Attributes
-    ----------
-    uid, group : int
-        Its number, and that of its exposure group.
-    path : str
-        File inside the project folder.
-    shape : tuple of int
-        Rows and columns.
-    pixel_size : float
-        Å per pixel.
-    """
-
-    uid: int
-    group: int
-    path: str
-    shape: tuple[int, int]
-    pixel_size: float
-
-
-def read_exposures(data: Dataset) -> list[Exposure]:
-    """Read the micrographs of a dataset of exposures.
-
-    Raises
-    ------
-    FormatError
-        If the slot ``micrograph_blob`` is missing, as for movies.
-    """
-    fields = data.fields()
-    missing = [name for name in (_PATH, _SHAPE, _SIZE) if name not in fields]
-    if missing:
-        raise FormatError(
-            f"these exposures have no field {missing[0]}",
-            "name a job whose exposures are motion-corrected or imported micrographs",
-        )
-    groups = data[_GROUP] if _GROUP in fields else np.zeros(len(data), int)
-    return [
-        Exposure(int(uid), int(group), str(path), (int(shape[0]), int(shape[1])), float(size))
-        for uid, group, path, shape, size in zip(
-            data["uid"], groups, data[_PATH], data[_SHAPE], data[_SIZE], strict=True
-        )
-    ]
+from cryomae.formats.exposures import Exposure
 
 
 def place_files(

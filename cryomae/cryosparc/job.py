@@ -15,9 +15,10 @@ from cryomae.batch import Engine, Progress, RunResult
 from cryomae.batch.engine import DetectorLike
 from cryomae.batch.named import pick_named
 from cryomae.batch.record import read_config
-from cryomae.cryosparc.exposures import Exposure, place_files, read_exposures, write_star
+from cryomae.cryosparc.exposures import place_files, write_star
 from cryomae.errors import CryomaeError, InputError
 from cryomae.formats.cryosparc import locations
+from cryomae.formats.exposures import read_exposures
 from cryomae.formats.star import read_picks
 from cryomae.picks import Picks
 from cryomae.settings import PickSettings
@@ -170,7 +171,7 @@ def _run(
         if result.interrupted or not result.done:
             page.end(_reason(result))
             return result
-        job.save_output(_OUTPUT, _dataset(_picks(result), placed))
+        job.save_output(_OUTPUT, locations(_picks(result), placed))
         for outcome in result.failed:
             page.warn(f"failed: {outcome.name}: {outcome.cause} ({outcome.remedy})")
         page.say(f"{result.picks:,} picks. Threshold {result.threshold:.3f}. {result.explanation}")
@@ -210,20 +211,6 @@ def _picks(result: RunResult) -> Picks:
         if outcome.picks_file is not None
     ]
     return Picks(pd.concat(parts, ignore_index=True))
-
-
-def _dataset(picks: Picks, placed: dict[str, Exposure]) -> Any:
-    data = locations(
-        picks,
-        {name: exposure.shape for name, exposure in placed.items()},
-        {name: exposure.pixel_size for name, exposure in placed.items()},
-        {name: exposure.uid for name, exposure in placed.items()},
-        {name: exposure.group for name, exposure in placed.items()},
-    )
-    # cryoSPARC knows micrographs by their path in the project.
-    paths = [placed[name].path for name in picks.table["micrograph"]]
-    data["location/micrograph_path"] = paths
-    return data
 
 
 class _Page:

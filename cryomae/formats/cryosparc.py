@@ -9,17 +9,21 @@ other, coordinates have to be mirrored (``cryomae convert --flip-y``).
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
-from cryomae.atomic import atomic_path
-from cryomae.errors import FormatError, InputError
+from cryomae.atomic import atomic_path, write_text
+from cryomae.errors import FormatError, InputError, NoCoordinatesError
+from cryomae.formats.csdat import check_stream
+from cryomae.formats.exposures import Exposure
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.values import check_finite, numbers
 from cryomae.picks import Picks
@@ -65,11 +69,11 @@ def read(path: Path) -> Picks:
     InputError
         If cryosparc-tools is not installed.
     """
-    data = _load(path)
+    data = load_dataset(path)
     fields = data.fields()
     missing = [name for name in (_PATH, _SHAPE, _X, _Y) if name not in fields]
     if missing:
-        raise FormatError(f"has no field {missing[0]}", _PASSTHROUGH, path)
+        raise NoCoordinatesError(f"has no field {missing[0]}", _PASSTHROUGH, path)
     shape = np.asarray(data[_SHAPE], dtype=np.float64).reshape(-1, 2)
     if (shape <= 0).any():
         raise FormatError("a micrograph has no size", "write it with cryoSPARC again", path)
@@ -111,44 +115,68 @@ def write(path: Path, picks: Picks, context: Context) -> None:
             "name the micrographs with --micrographs",
             path,
         )
-    uids = {name: uid_of(name) for name in unique}
-    data = locations(picks, shapes, context.pixel_sizes, uids, dict.fromkeys(unique, 0))
+    exposures = {
+        name: context.exposures.get(name)
+        or Exposure(uid_of(name), 0, name, shapes[name], context.pixel_sizes[name])
+        for name in unique
+    }
     with atomic_path(path) as temporary:
-        data.save(temporary)
+        locations(picks, exposures).save(temporary)
 
 
-def locations(
-    picks: Picks,
-    shapes: Mapping[str, tuple[int, int]],
-    pixel_sizes: Mapping[str, float],
-    uids: Mapping[str, int],
-    groups: Mapping[str, int],
-) -> Dataset:
+def write_group(path: Path, dataset: Path, count: int) -> None:
+    """Write the ``.csg`` that cryoSPARC's *Import Result Group* reads.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    dataset : Path
+        The ``.cs`` beside it, with the slots that `write` writes.
+    count : int
+        Its rows.
+    """
+    results = {
+        slot: {"metafile": f">{dataset.name}", "num_items": count, "type": f"particle.{slot}"}
+        for slot in ("location", "pick_stats")
+    }
+    group = {"description": "Picks of cryomae", "name": "particles", "title": "Picks"}
+    content = {
+        "created": datetime.datetime.now().isoformat(" "),
+        "group": group | {"type": "particle"},
+        "results": results,
+        "version": "v4.0.0",
+    }
+    write_text(path, yaml.safe_dump(content))
+
+
+def locations(picks: Picks, exposures: Mapping[str, Exposure]) -> Dataset:
     """Make the slots ``location`` and ``pick_stats`` of picks.
 
     Parameters
     ----------
     picks : Picks, n rows
-    shapes : mapping of str to tuple of int
-        Rows and columns of every micrograph, by name.
-    pixel_sizes : mapping of str to float
-        Å per pixel.
-    uids, groups : mapping of str to int
-        cryoSPARC's number of the micrograph, and of its exposure group.
+    exposures : mapping of str to Exposure
+        Every micrograph as cryoSPARC knows it, by name.
 
     Returns
     -------
     Dataset, n rows
     """
-    names = picks.table["micrograph"]
-    shape = np.array([shapes[name] for name in names], dtype=np.uint32).reshape(-1, 2)
+    codes, names = pd.factorize(picks.table["micrograph"])
+    known = [exposures[name] for name in names]
+
+    def column(values: list[Any], kind: str) -> NDArray[Any]:
+        return np.array(values, dtype=kind)[codes]
+
+    shape = np.array([e.shape for e in known], np.uint32).reshape(-1, 2)[codes]
     diameter = np.nan_to_num(picks.table["diameter"].to_numpy(np.float64))
     data = _dataset().allocate(len(picks), _FIELDS)
-    data["location/micrograph_uid"] = _column(names, uids, np.uint64)
-    data["location/exp_group_id"] = _column(names, groups, np.uint32)
-    data[_PATH] = names.to_numpy(object)
+    data["location/micrograph_uid"] = column([e.uid for e in known], "u8")
+    data["location/exp_group_id"] = column([e.group for e in known], "u4")
+    data[_PATH] = column([e.path for e in known], "O")
     data[_SHAPE] = shape
-    data["location/micrograph_psize_A"] = _column(names, pixel_sizes, np.float32)
+    data["location/micrograph_psize_A"] = column([e.pixel_size for e in known], "f4")
     data[_X] = picks.xy[:, 0] / shape[:, 1]
     data[_Y] = picks.xy[:, 1] / shape[:, 0]
     data["location/min_dist_A"] = diameter / 2
@@ -159,10 +187,6 @@ def locations(
 def uid_of(name: str) -> int:
     """Give a number for a micrograph that is always the same for one name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-
-
-def _column(names: pd.Series, values: Mapping[str, float], kind: type) -> NDArray[np.generic]:
-    return np.array([values[name] for name in names], dtype=kind)
 
 
 def _dataset() -> type[Dataset]:
@@ -176,18 +200,22 @@ def _dataset() -> type[Dataset]:
     return Dataset
 
 
-def _load(path: Path) -> Dataset:
+def load_dataset(path: Path) -> Dataset:
+    """Read a dataset of either form, or raise an error that says what is wrong with it."""
     dataset = _dataset()
     from cryosparc.errors import DatasetLoadError
 
     if not path.is_file():
         raise FormatError("no such file", "check the name", path)
     try:
+        check_stream(path)
         return dataset.load(path)
-    except DatasetLoadError as error:
+    except (DatasetLoadError, ValueError, KeyError, TypeError, SyntaxError) as error:
         raise FormatError(
             "is not a dataset of cryoSPARC", "check that it is complete", path
         ) from error
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror or error}", "", path) from error
 
 
 FORMAT = Format("cryoSPARC", "cryosparc", (".cs",), read, write, many=True)

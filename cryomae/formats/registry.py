@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryomae.errors import FormatError, InputError
+from cryomae.errors import FormatError, InputError, NoCoordinatesError
+from cryomae.formats.exposures import Exposure
 from cryomae.picks import Picks
 
 
@@ -22,11 +23,14 @@ class Context:
         Å per pixel by micrograph name.
     box : int or None
         Side in pixels of the boxes that box formats draw; even.
+    exposures : mapping of str to Exposure
+        The micrographs as cryoSPARC knows them, by micrograph name.
     """
 
     shapes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     pixel_sizes: Mapping[str, float] = field(default_factory=dict)
     box: int | None = None
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
 
     def shape(self, micrograph: str, path: Path) -> tuple[int, int]:
         """Rows and columns of a micrograph; an error that asks for it if unknown."""
@@ -64,6 +68,8 @@ class Format:
     many : bool
         Whether one file holds the picks of many micrographs; else the name of the file
         says which micrograph it belongs to.
+    header : bool
+        Whether a file without picks still has content; else it is empty.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Format:
     read: Callable[[Path], Picks]
     write: Callable[[Path, Picks, Context], None]
     many: bool
+    header: bool = True
 
 
 _FORMATS: dict[str, Format] = {}
@@ -105,9 +112,10 @@ def format_of(path: Path) -> Format:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         known = ", ".join(sorted(_FORMATS))
-        raise FormatError(
-            f"'{path.suffix}' is not a known coordinate format", f"use one of: {known}", path
-        )
+        cause = f"'{path.suffix}' is not a known coordinate format"
+        if not path.suffix:
+            cause = "the name has no ending, which says the format"
+        raise FormatError(cause, f"use one of: {known}", path)
     return form
 
 
@@ -125,7 +133,10 @@ def read_picks(path: str | Path) -> Picks:
         Coordinates in pixels of the micrograph file. What the file does not say is
         filled in: score 1, diameter NaN, the file's stem as micrograph name.
     """
-    return format_of(Path(path)).read(Path(path))
+    form, file = format_of(Path(path)), Path(path)
+    if form.header and file.is_file() and not file.stat().st_size:
+        raise NoCoordinatesError("the file is empty", "write it again", path)
+    return form.read(file)
 
 
 def write_picks(path: str | Path, picks: Picks, context: Context | None = None) -> None:
