@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def _read_run(folder: Path, config: dict[str, Any]) -> PickSource:
 
 def _best(file: Coordinates, count: int) -> Coordinates:
     order = file.table["score"].sort_values(ascending=False, kind="stable").index[:count]
-    return Coordinates(file.path, file.table.loc[order], file.named, file.pixel_size)
+    return replace(file, table=file.table.loc[order])
 
 
 def read_truth_source(path: Path, contaminants: Path | None = None) -> TruthSource:

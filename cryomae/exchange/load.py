@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import Context
-from cryomae.formats.collect import Coordinates, read_all
+from cryomae.formats.collect import Coordinates, coordinate_files, read_all
 from cryomae.io import find_micrographs, read_header
 from cryomae.io.star_list import resolve
 from cryomae.micrograph import MicrographRef
-from cryomae.names import find_clash, settle, stem
+from cryomae.names import nearest, settle, stem
 from cryomae.picks import COLUMNS, Picks
 
 _SHOWN = 5
@@ -69,32 +69,46 @@ def load(path: Path, micrographs: str | None = None, box: int | None = None) -> 
         If it cannot be told which of two micrographs picks belong to.
     """
     files = read_all(path)
+    notes = _empty(path)
     if micrographs is None:
         names = [name for file in files if file.named for name in file.table["micrograph"].unique()]
         found = [MicrographRef(name, resolve(name, path)) for name in dict.fromkeys(names)]
         refs = {ref.name: ref for ref in found if ref.path.is_file()}
-        notes: list[str] = []
         same = [{name: name for name in file.table["micrograph"].unique()} for file in files]
         picks = _joined(files, same)
+        gone = [ref.name for ref in found if ref.name not in refs]
+        if gone:
+            notes.append(
+                _counted(
+                    gone,
+                    "micrograph that the picks name is not there, so it is not known whether they "
+                    "lie inside",
+                    "micrographs that the picks name are not there, so it is not known whether "
+                    "they lie inside",
+                )
+            )
     else:
         listed, failures = find_micrographs([micrographs])
         if not listed:
             raise failures[0]
         refs = {ref.name: ref for ref in listed}
-        picks, notes = _settle(files, refs, micrographs)
+        picks, more = _settle(files, refs, micrographs)
+        notes += more
     shapes, sizes, unread = _measure(
         [refs[n] for n in picks.table["micrograph"].unique() if n in refs]
     )
     if unread:
         notes.append(_counted(unread, "micrograph cannot be read", "micrographs cannot be read"))
-    stated = {
-        name: file.pixel_size
-        for file in files
-        if file.pixel_size is not None
-        for name in file.table["micrograph"].unique()
-    }
+    stated = {name: size for file in files for name, size in file.pixel_sizes.items()}
     kept = {name: ref for name, ref in refs.items() if name in shapes}
     return Loaded(picks, kept, Context(shapes, stated | sizes, box), tuple(notes))
+
+
+def _empty(path: Path) -> list[str]:
+    """Say which files have no content at all: perhaps a program was stopped in writing them."""
+    files = coordinate_files(path) if path.is_dir() else [path]
+    empty = [str(file) for file in files if not file.stat().st_size]
+    return [_counted(empty, "file is empty", "files are empty")] if empty else []
 
 
 def _joined(files: Sequence[Coordinates], names: Sequence[dict[str, str]]) -> Picks:
@@ -119,25 +133,19 @@ def _settle(
     files: Sequence[Coordinates], refs: dict[str, MicrographRef], given: str
 ) -> tuple[Picks, list[str]]:
     """Give picks the names of the micrographs, by file name where folders differ."""
-    by_stem = {stem(name): name for name in refs}
-    clash = find_clash(refs)
-    shared = {stem(name) for name in clash} if clash else set()
+    by_stem: dict[str, list[str]] = {}
+    for name in refs:
+        by_stem.setdefault(stem(name), []).append(name)
     missing: list[str] = []
     renamed = []
     for file in files:
-        names = {}
+        known: dict[str, str] = {}
         for name in file.table["micrograph"].unique():
-            short = stem(name) if file.named else settle(name, by_stem)
-            if name not in refs and short in shared and clash is not None:
-                raise InputError(
-                    f"'{name}' may mean {clash[0]} or {clash[1]}",
-                    "give the micrographs of one folder with --micrographs",
-                    file.path,
-                )
-            if name not in refs and short not in by_stem:
+            known[name] = _meant(name, file, refs, by_stem)
+            if known[name] not in refs:
                 missing.append(name)
-            names[name] = name if name in refs else by_stem.get(short, name)
-        renamed.append(names)
+        _check_distinct(known, file.path)
+        renamed.append(known)
     if missing and len(missing) == sum(file.table["micrograph"].nunique() for file in files):
         raise InputError(
             f"none of the micrographs of the picks is there ({', '.join(missing[:_SHOWN])})",
@@ -154,6 +162,37 @@ def _settle(
             )
         )
     return _joined(files, renamed), notes
+
+
+def _meant(
+    name: str, file: Coordinates, refs: dict[str, MicrographRef], by_stem: dict[str, list[str]]
+) -> str:
+    """Name of the micrograph that ``name`` of a file means; itself if there is none."""
+    if name in refs:
+        return name
+    last = PurePosixPath(name).name
+    short = stem(name) if file.named else settle(last, by_stem)
+    place = name if file.named else file.path.with_name(short).as_posix()
+    near = nearest(place, by_stem.get(short, []))
+    if len(near) > 1:
+        raise InputError(
+            f"'{name}' may mean {near[0]} or {near[1]}",
+            "give the micrographs of one folder with --micrographs",
+            file.path,
+        )
+    return near[0] if near else name
+
+
+def _check_distinct(known: dict[str, str], path: Path) -> None:
+    """Refuse to take picks of two micrographs for those of one."""
+    owner: dict[str, str] = {}
+    for name, meant in known.items():
+        if owner.setdefault(meant, name) != name:
+            raise InputError(
+                f"'{owner[meant]}' and '{name}' would both be {meant}",
+                "give the micrographs of all folders with --micrographs",
+                path,
+            )
 
 
 def _measure(

@@ -58,4 +58,4 @@ def write(path: Path, picks: Picks, context: Context) -> None:
     write_text(path, "".join(f"{x}\t{y}\t{side}\t{side}\n" for x, y in corners.tolist()))
 
 
-FORMAT = Format("EMAN box", "box", (".box",), read, write, many=False)
+FORMAT = Format("EMAN box", "box", (".box",), read, write, many=False, header=False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from cryomae.errors import FormatError, InputError
-from cryomae.formats import list_formats, read_picks
+from cryomae.errors import FormatError, InputError, NoCoordinatesError
+from cryomae.formats import format_of, list_formats, read_picks
 from cryomae.formats.star import (
     COORDINATES,
     NAME,
@@ -21,6 +21,7 @@ from cryomae.formats.star import (
 from cryomae.io.star_list import resolve
 
 PIXEL_SIZE = "rlnMicrographPixelSize"
+GROUP = "rlnOpticsGroup"
 SAME = 0.02
 """Pixel sizes that differ by less than this share are two estimates of the same."""
 
@@ -39,31 +40,44 @@ class Coordinates:
         The columns of `Picks` (names verbatim), and all columns of a STAR file.
     named : bool
         Whether the file names micrographs; else its own stem stands for the name.
-    pixel_size : float or None
-        Å per pixel that the file states for the micrographs.
+    pixel_sizes : mapping of str to float
+        Å per pixel that the file states, by micrograph.
     """
 
     path: Path
     table: pd.DataFrame
     named: bool
-    pixel_size: float | None
+    pixel_sizes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def pixel_size(self) -> float | None:
+        """The one pixel size of all micrographs, if any is stated.
+
+        Raises
+        ------
+        InputError
+            If there are several.
+        """
+        sizes = list(self.pixel_sizes.values())
+        return one_pixel_size(sizes, self.path) if sizes else None
 
 
 def read_coordinates(path: Path, name: str | None = None) -> Coordinates:
     """Read one file; ``name`` is its micrograph if a list says so."""
-    own, size = pd.DataFrame(), None
+    own, optics = pd.DataFrame(), None
     if path.suffix.lower() == ".star":
         blocks = read_blocks(path)
-        own = coordinate_block(blocks, path).reset_index(drop=True)
+        own, optics = coordinate_block(blocks, path).reset_index(drop=True), blocks.get("optics")
         picks = picks_of(own, path)
-        size = _stated_pixel_size([blocks.get("optics", own), own], path)
     else:
         picks = read_picks(path)
     table = picks.table
-    named = name is not None or NAME in own or bool((table["micrograph"] != path.stem).any())
+    spoken = NAME in own or bool((table["micrograph"] != path.stem).any())
+    named = name is not None or (spoken and format_of(path).many)
     if name is not None:
         table = table.assign(micrograph=name)
-    return Coordinates(path, pd.concat([table, own], axis=1), named, size)
+    sizes = _stated_pixel_sizes(optics, own, table["micrograph"], path)
+    return Coordinates(path, pd.concat([table, own], axis=1), named, sizes)
 
 
 def read_all(path: Path) -> list[Coordinates]:
@@ -87,22 +101,52 @@ def read_all(path: Path) -> list[Coordinates]:
     return [read_coordinates(resolve(file, path), name) for name, file in rows]
 
 
-def _read_folder(folder: Path) -> list[Coordinates]:
+def coordinate_files(folder: Path) -> list[Path]:
+    """Files below a folder whose suffix is one of a format; hidden ones are left out.
+
+    Hidden are files that a program was stopped in writing, too.
+    """
     suffixes = {suffix for form in list_formats() for suffix in form.suffixes}
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in suffixes and f.is_file())
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+
+
+def _read_folder(folder: Path) -> list[Coordinates]:
     found, first = [], None
-    for file in files:
+    for file in coordinate_files(folder):
         try:
             found.append(read_coordinates(file))
-        except FormatError as error:  # lists, jobs and the like lie there too
-            if _has_coordinates(file):
-                raise
+        except NoCoordinatesError as error:  # lists, jobs and the like lie there too
             first = first or error
+        except FormatError:
+            if file.suffix.lower() != ".star" or _has_coordinates(file):
+                raise
     if not found:
+        suffixes = sorted({suffix for form in list_formats() for suffix in form.suffixes})
         raise first or InputError(
-            "the folder holds no coordinate file", f"read are {', '.join(sorted(suffixes))}", folder
+            "the folder holds no coordinate file", f"read are {', '.join(suffixes)}", folder
         )
-    return found
+    return _tell_apart(found, folder)
+
+
+def _tell_apart(files: list[Coordinates], folder: Path) -> list[Coordinates]:
+    """Put folders before the names of files that are called alike in several folders."""
+    kept = {file.path: file for file in files}
+    unnamed = [file for file in files if not file.named and len(file.table)]
+    places: dict[str, set[Path]] = {}
+    for file in unnamed:
+        places.setdefault(file.table["micrograph"].iloc[0], set()).add(file.path.parent)
+    for file in unnamed:
+        name = file.table["micrograph"].iloc[0]
+        if len(places[name]) > 1:
+            below = (file.path.parent.relative_to(folder) / name).as_posix()
+            kept[file.path] = replace(file, table=file.table.assign(micrograph=below))
+    return list(kept.values())
 
 
 def _has_coordinates(path: Path) -> bool:
@@ -122,12 +166,25 @@ def _listed(path: Path) -> list[tuple[str, str]] | None:
     return None
 
 
-def _stated_pixel_size(tables: Iterable[pd.DataFrame], path: Path) -> float | None:
-    for table in tables:
-        if PIXEL_SIZE in table and len(table):
-            sizes = pd.to_numeric(table[PIXEL_SIZE], errors="coerce")
-            return one_pixel_size(sizes.tolist(), path)
-    return None
+def _stated_pixel_sizes(
+    optics: pd.DataFrame | None, own: pd.DataFrame, names: pd.Series, path: Path
+) -> dict[str, float]:
+    if not len(own):
+        return {}
+    if optics is not None and PIXEL_SIZE in optics and len(optics):
+        sizes = pd.to_numeric(optics[PIXEL_SIZE], errors="coerce")
+        if GROUP in own and GROUP in optics:
+            sizes = own[GROUP].map(dict(zip(optics[GROUP], sizes, strict=True)))
+        else:
+            sizes = pd.Series(one_pixel_size(sizes.tolist(), path), index=own.index)
+    elif PIXEL_SIZE in own:
+        sizes = pd.to_numeric(own[PIXEL_SIZE], errors="coerce")
+    else:
+        return {}
+    return {
+        str(name): one_pixel_size(part.tolist(), path)
+        for name, part in sizes.groupby(names.to_numpy(), sort=False)
+    }
 
 
 def one_pixel_size(sizes: list[float], path: Path) -> float:

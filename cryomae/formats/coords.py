@@ -61,4 +61,4 @@ def _is_number(word: str) -> bool:
     return True
 
 
-FORMAT = Format("plain coordinates", "coords", (".coords",), read, write, many=False)
+FORMAT = Format("plain coordinates", "coords", (".coords",), read, write, many=False, header=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cryomae.atomic import write_text
-from cryomae.errors import FormatError
+from cryomae.errors import FormatError, NoCoordinatesError
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.values import check_finite, numbers, read_text
 from cryomae.picks import Picks
@@ -41,6 +41,8 @@ def read(path: Path) -> Picks:
         found = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise FormatError(f"is not JSON: {error}", "check that it is complete", path) from error
+    if isinstance(found, dict) and "boxes" not in found:
+        raise NoCoordinatesError("holds no list of boxes", "give a file of e2boxer.py", path)
     boxes = found.get("boxes") if isinstance(found, dict) else None
     if not isinstance(boxes, list) or not all(isinstance(b, list) and len(b) >= 2 for b in boxes):
         raise FormatError("holds no list of boxes", "give a file of e2boxer.py", path)

@@ -17,7 +17,7 @@ import starfile
 from numpy.typing import NDArray
 
 from cryomae.atomic import atomic_path, write_text
-from cryomae.errors import FormatError
+from cryomae.errors import FormatError, NoCoordinatesError
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.values import check_finite, numbers
 from cryomae.picks import Picks
@@ -241,7 +241,9 @@ def coordinate_block(blocks: dict[str, pd.DataFrame], path: str | Path) -> pd.Da
     for table in blocks.values():
         if X in table and Y in table:
             return table
-    raise FormatError(
+    if not blocks:
+        raise NoCoordinatesError("is empty or no STAR file", "write it again", path)
+    raise NoCoordinatesError(
         f"has no columns {X} and {Y}", "give a coordinate file, not a list of files", path
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cryomae.atomic import atomic_path
-from cryomae.errors import FormatError
+from cryomae.errors import FormatError, NoCoordinatesError
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.values import check_finite, numbers, read_text
 from cryomae.picks import COLUMNS, Picks
@@ -40,7 +40,7 @@ def read(path: Path) -> Picks:
         raise FormatError(f"is not a table: {error}", "check the file", path) from error
     missing = [column for column in ("x", "y") if column not in table]
     if missing:
-        raise FormatError(
+        raise NoCoordinatesError(
             f"has no column {missing[0]}",
             "the first row must name the columns: micrograph, x, y, score",
             path,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cryomae.atomic import atomic_path
-from cryomae.errors import FormatError, InputError
+from cryomae.errors import FormatError, InputError, NoCoordinatesError
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.star import whole_pixels
 from cryomae.formats.values import check_finite, numbers, read_text
@@ -44,7 +44,7 @@ def read(path: Path) -> Picks:
     head = lines[0].split("\t") if lines else []
     missing = [column for column in (_NAME, _X, _Y) if column not in head]
     if missing:
-        raise FormatError(
+        raise NoCoordinatesError(
             f"has no column {missing[0]}",
             "give a table of Topaz; lists of x and y alone end in .coords",
             path,

@@ -157,8 +157,10 @@ def test_contaminants_without_a_kind_are_refused(tmp_path, truth):
 
 def test_several_pixel_sizes_are_refused(tmp_path):
     optics = {"rlnOpticsGroup": [1, 2], "rlnMicrographPixelSize": [1.0, 1.5]}
-    truth = write_star(tmp_path / "t.star", [("a.mrc", 1, 2)], (NAME, X, Y), pixel_size=1)
+    rows = [("a.mrc", 1, 2), ("b.mrc", 1, 2)]
+    truth = write_star(tmp_path / "t.star", rows, (NAME, X, Y), pixel_size=1)
     blocks = starfile.read(truth, always_dict=True) | {"optics": pd.DataFrame(optics)}
+    blocks["particles"]["rlnOpticsGroup"] = [1, 2]
     starfile.write(blocks, truth, overwrite=True)
     picks = write_star(tmp_path / "p.star", [("a.mrc", 1, 2, 1)])
     assert "from 1 to 1.5" in refusal(picks, truth, Options(diameter=40))

@@ -199,3 +199,90 @@ def test_every_format_can_be_written_to_a_folder(project):
         assert saved.count >= 1
         back = load(Path("out") / form.key, "micrographs.star").picks
         assert sorted(back.table["micrograph"]) == sorted(loaded.picks.table["micrograph"])
+
+
+def test_files_called_alike_in_two_folders_come_back(project):
+    second = "MotionCorr/job002/day2/a.mrc"
+    Path(NAMES[1]).rename(second)
+    write_picks("two.csv", Picks.concat([make(NAMES[0], [[1, 5]]), make(second, [[2, 6]])]))
+    for program in ("eman", "eman2", "cryolo"):
+        done, said = run("export", "two.csv", "--to", program, "--box", 10)
+        assert done.exit_code == 0, said
+        folder = Path(f"for_{program}")
+        alone = load(folder).picks.table
+        assert alone["micrograph"].tolist() == ["day1/a", "day2/a"]
+        back = load(folder, "MotionCorr/job002/*/*.mrc").picks
+        assert back.table["micrograph"].tolist() == [NAMES[0], second]
+        assert back.xy.tolist() == [[1, 5], [2, 6]]
+
+
+def test_picks_of_two_micrographs_never_become_those_of_one(project):
+    other = "MotionCorr/job002/day2/a.mrc"
+    write_picks("two.csv", Picks.concat([make(NAMES[0], [[1, 5]]), make(other, [[2, 6]])]))
+    done, said = run("convert", "two.csv", "out.csv", "--micrographs", "micrographs.star")
+    assert done.exit_code == 2
+    assert f"would both be {NAMES[0]}" in said
+    assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cause"),
+    [
+        ("b.box", "1 2 3\n", "row 1 has fewer"),
+        ("b_info.json", '{"boxes": [[1, 2', "is not JSON"),
+        ("b.cs", "\x95CSDAT", "is not a dataset"),
+        ("b.star", "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 x\n", "row 1"),
+        ("b.cbox", "data_other\n\n_a 1\n", "no block data_cryolo"),
+    ],
+)
+def test_a_damaged_file_of_a_folder_is_named_and_not_passed_over(project, name, content, cause):
+    Path("boxes").mkdir()
+    Path("boxes/a.box").write_text("1 2 20 20\n")
+    Path("boxes", name).write_text(content, encoding="latin1")
+    done, said = run("convert", "boxes", "out.csv")
+    assert done.exit_code == 1
+    assert f"boxes/{name}: " in said
+    assert cause in said
+    assert not Path("out.csv").exists()
+
+
+def test_other_files_of_a_folder_are_passed_over_and_empty_ones_told(project):
+    Path("job/.a.0f3a.box").parent.mkdir()
+    for name, content in {
+        "a.box": "1 2 20 20\n",
+        "b.box": "",
+        ".a.0f3a.box": "1 2 3",  # a program was stopped in writing it
+        "job.star": "data_job\n\n_rlnJobType 3\n",
+        "coords_suffix_x.star": "micrographs.star\n",
+        "defocus_info.json": '{"ctf": [1]}',
+        "notes.txt": "beautiful ice\n",
+        "table.csv": "a,b\n1,2\n",
+    }.items():
+        Path("job", name).write_text(content)
+    done, said = run("convert", "job", "out.csv")
+    assert done.exit_code == 0, said
+    assert "1 file is empty: job/b.box" in said
+    assert read_picks("out.csv").xy.tolist() == [[11, 12]]
+
+
+def test_micrographs_that_picks_name_and_are_not_there_are_counted(project):
+    write_picks("more.csv", Picks.concat([make(NAMES[0], [[1, 2]]), make("gone.mrc", [[3, 4]])]))
+    done, said = run("convert", "more.csv", "out.star")
+    assert done.exit_code == 0, said
+    assert "1 micrograph that the picks name is not there" in said
+    assert "gone.mrc" in said
+
+
+def test_each_micrograph_keeps_the_pixel_size_of_its_optics_group(project):
+    Path("particles.star").write_text(
+        "data_optics\n\nloop_\n_rlnOpticsGroup #1\n_rlnMicrographPixelSize #2\n1 2.0\n2 3.0\n\n"
+        "data_particles\n\nloop_\n_rlnMicrographName #1\n_rlnCoordinateX #2\n_rlnCoordinateY #3\n"
+        "_rlnOpticsGroup #4\nx/a.mrc 1 2 1\nx/b.mrc 3 4 2\nx/b.mrc 5 6 2\n"
+    )
+    loaded = load(Path("particles.star"))
+    assert loaded.context.pixel_sizes == {"x/a.mrc": 2.0, "x/b.mrc": 3.0}
+    assert len(loaded.picks) == 3
+    text = Path("particles.star").read_text().replace("5 6 2", "5 6 1")
+    Path("particles.star").write_text(text)
+    with pytest.raises(InputError, match="pixel sizes from 2 to 3"):
+        load(Path("particles.star"))

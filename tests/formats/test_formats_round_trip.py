@@ -153,11 +153,13 @@ BAD = {
     "m.cbox": ("data_other\n\n_a 1\n", "no block data_cryolo"),
     "m.txt": ("x\ty\n1\t2\n", "no column image_name"),
     "n.txt": ("image_name\tx_coord\ty_coord\na\t1\tnan\n", "y_coord of row 1"),
-    "empty.txt": ("", "no column image_name"),
+    "empty.txt": ("", "the file is empty"),
+    "empty.cbox": ("", "the file is empty"),
     "m.csv": ("a,b\n1,2\n", "no column x"),
-    "n.csv": ("", "is not a table"),
+    "n.csv": ("", "the file is empty"),
     "o.csv": ("x,y\n1,\n", "y of row 1"),
     "m.xyz": ("1 2\n", "not a known coordinate format"),
+    "noending": ("1 2\n", "has no ending"),
 }
 
 

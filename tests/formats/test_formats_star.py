@@ -149,8 +149,8 @@ def test_reads_files_of_every_relion(tmp_path, text, name, score):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("", "has no columns"),
-        ("hello\n", "has no columns"),
+        ("", "is empty"),
+        ("hello\n", "is empty or no STAR file"),
         ("data_\nloop_\n_rlnMicrographName #1\na.mrc\n", "has no columns"),
         (
             "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3 x\n",
