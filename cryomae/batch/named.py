@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from cryomae.batch import Engine, Outcome, Progress, RunResult, run_pick
@@ -61,8 +61,10 @@ def pick_named(
         `Progress`; what is raised in there stops the work, KeyboardInterrupt in order.
     say, warn : callable
         Told the diameter of ``auto``, and what the user should look at.
-    pixel_size, device, preview, overwrite, dry_run, command, engine, backend, shard, retry
+    pixel_size, device, preview, overwrite, dry_run, command, engine, shard, retry
         See `run_pick`.
+    backend : Backend, optional
+        Where to work; opened and closed here. Default this process.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def pick_named(
     if remark:
         warn(remark)
     stars = [Path(text) for text in inputs if text.lower().endswith(".star")]
-    with picking() as tell:
+    with backend or nullcontext() as opened, picking() as tell:
         return run_pick(
             refs,
             failures,
@@ -105,7 +107,7 @@ def pick_named(
             micrographs_star=stars[0] if len(stars) == len(inputs) == 1 else None,
             settled=settled,
             engine=engine,
-            backend=backend,
+            backend=opened,
             load=WorkerModel.of(settings.model, device) if elsewhere else None,
             shard=shard,
             retry=retry,

@@ -83,7 +83,7 @@ def run_pick(
     engine : Engine, optional
         Replacement of reader, picker and threshold.
     backend : Backend, optional
-        Where to work; default this process. It stays open.
+        Where to work; default this process. It has been opened.
     load : callable, optional
         ``load(place) -> detector``: how a worker of the back end gets its model; default
         `detector` itself, which only this process can use.

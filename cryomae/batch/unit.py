@@ -25,7 +25,7 @@ from cryomae.batch.result import Outcome
 from cryomae.errors import CryomaeError, InputError
 from cryomae.formats import star
 from cryomae.micrograph import Micrograph, MicrographRef
-from cryomae.report.preview import save_thumbnail
+from cryomae.report.thumbnail import save_thumbnail
 from cryomae.settings import PickSettings
 
 Load = Callable[[int | None], DetectorLike]

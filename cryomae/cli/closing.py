@@ -21,6 +21,9 @@ def show_result(result: RunResult) -> None:
         if hidden > 0 and "table" in result.files:
             console.print(f"… and {hidden} more: see {escape(str(result.files['table']))}")
     done = len(result.done)
+    if result.shard:
+        _show_shard(console, result)
+        return
     total = f"[bold]{result.picks:,} picks[/] in {done:,} micrograph{'s' if done != 1 else ''}"
     kept = sum(o.status == "kept" for o in result.done)
     total += f", {kept:,} of them scored in an earlier run" if kept else ""
@@ -45,6 +48,18 @@ def show_result(result: RunResult) -> None:
         where.add_row("RELION 3.1", _path(result, "relion31"))
     where.add_row("cryoSPARC", _path(result, "all picks"))
     console.print(where)
+
+
+def _show_shard(console: Console, result: RunResult) -> None:
+    """Print what a part of a run has done; there are no picks before all parts are."""
+    failed = f", [red]{len(result.failed):,} failed[/]" if result.failed else ""
+    console.print(f"Shard {result.shard}: [bold]{len(result.done):,} micrographs scored[/]{failed}")
+    if result.interrupted:
+        console.print("[yellow]Stopped.[/] Run the same command again to go on.")
+    else:
+        console.print(
+            "When all shards are done, the same command without --shard writes the picks."
+        )
 
 
 def show_plan(result: RunResult) -> None:

@@ -103,6 +103,41 @@ def pick(
             help="Score everything anew. Without it, micrographs that are done are kept.",
         ),
     ] = False,
+    processes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Pick in so many processes at a time; auto: one for each GPU, else for each "
+            "core. One that dies is replaced. With --dask: workers to start.",
+            show_default="this process alone",
+        ),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Pick in workers of Dask: local; slurm, pbs, lsf or sge, to start them as jobs; "
+            "or the address of a scheduler, such as tcp://node7:8786.",
+            show_default="not used",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Score only part I of N, for job arrays. When all parts are scored, the same "
+            "command without it writes the picks.",
+            show_default="all",
+        ),
+    ] = None,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry",
+            help="Try again also micrographs that are left alone because they ended the process "
+            "that picked them twice. Others that failed are always tried again.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only list what would be done; write nothing."),
@@ -126,6 +161,10 @@ def pick(
       The same picks again with another threshold, in seconds:
         cryomae pick micrographs/ --diameter 180 --threshold 0.6
 
+      On all GPUs of this machine, or as 8 jobs of a cluster:
+        cryomae pick micrographs/ --diameter 180 --processes auto
+        cryomae pick micrographs/ --diameter 180 --dask slurm --processes 8
+
     Every option but the diameter has a default that fits most data.
     """
     length = checked_length(diameter)
@@ -138,7 +177,7 @@ def pick(
     try:
         result = _run(
             inputs, output, settings, pixel_size, device, preview, overwrite, dry_run,
-            auto=length is None,
+            processes, dask, shard, retry, auto=length is None,
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.secho("Stopped. Run the same command again to go on.", fg="yellow", err=True)
@@ -199,30 +238,49 @@ def _run(
     preview: bool,
     overwrite: bool,
     dry_run: bool,
+    processes: str | None,
+    dask: str | None,
+    shard: str | None,
+    retry: bool,
     *,
     auto: bool,
 ) -> RunResult:
     from cryomae.batch.named import pick_named
+    from cryomae.batch.plan import Shard
     from cryomae.cli.progress import show_count, show_progress
+    from cryomae.cli.stopping import stop_on_terminate
     from cryomae.pick import load_detector
+    from cryomae.scale.choose import choose_backend
 
-    return pick_named(
-        inputs,
-        output,
-        settings,
-        auto=auto,
-        load=load_detector,
-        estimating=lambda: show_count("Estimating the diameter", "micrographs"),
-        picking=lambda: show_progress(quiet=dry_run),
-        say=typer.echo,
-        warn=_warn,
-        pixel_size=pixel_size,
-        device=device,
-        preview=preview,
-        overwrite=overwrite,
-        dry_run=dry_run,
-        command=["cryomae", *sys.argv[1:]],
+    part = None if shard is None else Shard.parse(shard)
+    backend = choose_backend(
+        None if dry_run else processes, None if dry_run else dask, say=_say_aside
     )
+    with stop_on_terminate():
+        return pick_named(
+            inputs,
+            output,
+            settings,
+            auto=auto,
+            load=load_detector,
+            estimating=lambda: show_count("Estimating the diameter", "micrographs"),
+            picking=lambda: show_progress(quiet=dry_run),
+            say=typer.echo,
+            warn=_warn,
+            pixel_size=pixel_size,
+            device=device,
+            preview=preview,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            command=["cryomae", *sys.argv[1:]],
+            backend=backend,
+            shard=part,
+            retry=retry,
+        )
+
+
+def _say_aside(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _warn(text: str) -> None:

@@ -26,7 +26,11 @@ from cryomae.relion.words import Parameters, Request, read_request
 from cryomae.settings import PickSettings
 
 PROGRAM = "cryomae-relion-pick"
-PARAMETERS = Parameters(command, without=("inputs", "output", "dry_run", "help"))
+PARAMETERS = Parameters(
+    command,
+    # RELION has its own way to share the work of a job.
+    without=("inputs", "output", "dry_run", "processes", "dask", "shard", "retry", "help"),
+)
 USAGE = f"""Pick particles, as an External job of RELION 3.1, 4 or 5.
 
 In RELION, job type External:

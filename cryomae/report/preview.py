@@ -13,50 +13,17 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from cryomae.atomic import atomic_path
 from cryomae.picks import Picks
-
-THUMBNAIL_SIZE = 1024
-"""Longest side of a thumbnail in pixels."""
+from cryomae.report.thumbnail import COMPRESSION
 
 _SIDE = 1000  # pixels of the picture's longer side
 _DPI = 100
-_COMPRESSION = 2  # noise hardly compresses: a higher level only costs time
 _KEY = "cryomae"
 _COLOURS = ListedColormap(colormaps["plasma"](np.linspace(0.22, 1, 256)))  # no blue on black
 _NANOMETRES = (5, 10, 20, 50, 100, 200, 500, 1000)
-
-
-def save_thumbnail(path: str | Path, image: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-    """Save a small grey picture of a working image, to draw on later.
-
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    image : ndarray, shape (h, w)
-        Working image.
-    valid : ndarray of bool, shape (h, w)
-        False where nothing is picked; kept as transparency.
-    """
-    smooth = gaussian_filter(np.asarray(image, dtype=np.float32), 1.0)
-    inside = smooth[valid] if valid.any() else smooth
-    low, high = np.percentile(inside, (0.5, 99.5))
-    grey = np.clip((smooth - low) / max(high - low, 1e-6), 0, 1)
-    layers = [
-        Image.fromarray((255 * grey).astype(np.uint8)),
-        Image.fromarray(np.where(valid, 255, 0).astype(np.uint8)),
-    ]
-    shrink = THUMBNAIL_SIZE / max(image.shape)
-    if shrink < 1:
-        size = (max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink)))
-        layers = [layer.resize(size, Image.Resampling.BOX) for layer in layers]
-    with atomic_path(path) as temporary:
-        Image.merge("LA", layers).save(temporary, compress_level=_COMPRESSION)
 
 
 def draw_preview(
@@ -80,7 +47,7 @@ def draw_preview(
     path : str or Path
         PNG to write.
     thumbnail : str or Path
-        Picture made by `save_thumbnail`.
+        Picture made by `cryomae.report.thumbnail.save_thumbnail`.
     picks : Picks
         Coordinates in pixels of the micrograph file.
     name : str
@@ -130,7 +97,7 @@ def draw_preview(
             format="png",
             dpi=_DPI,
             metadata={_KEY: key},
-            pil_kwargs={"compress_level": _COMPRESSION},
+            pil_kwargs={"compress_level": COMPRESSION},
         )
     figure.clear()  # figures hold themselves: without this their pixels stay until a late clean-up
     return True

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.picks import Picks
-from cryomae.report.preview import THUMBNAIL_SIZE, draw_preview, save_thumbnail
+from cryomae.report.preview import draw_preview
 from cryomae.report.summary import HISTOGRAM_BINS, Page, box_size, relion_commands, write_summary
+from cryomae.report.thumbnail import THUMBNAIL_SIZE, save_thumbnail
 from cryomae.settings import PickSettings
 
 
