@@ -55,7 +55,7 @@ class ThresholdBox(QWidget):
         column.addLayout(row)
         column.addWidget(self.histogram)
         self.histogram.moved.connect(self.moved)
-        self.histogram.chosen.connect(self.chosen)
+        self.histogram.chosen.connect(self._typed)
         self.value.valueChanged.connect(self._typed)
         self.back.clicked.connect(lambda: self.chosen.emit(None))
 
@@ -68,6 +68,7 @@ class ThresholdBox(QWidget):
         self.back.setEnabled(chosen)
 
     def _typed(self, value: float) -> None:
+        """Choose what was typed, or where the line was let go."""
         self.chosen.emit(value)
         self.value.clearFocus()
 

@@ -101,11 +101,15 @@ class Images(QObject):
         self._kept: OrderedDict[Hashable, Ready] = OrderedDict()
         self._shown: OrderedDict[Hashable, Shown] = OrderedDict()
         self._raw: OrderedDict[Hashable, Shown] = OrderedDict()
-        self._failed: set[Hashable] = set()
+        self._failed: dict[Hashable, str] = {}
 
     def get(self, key: Hashable) -> Ready | None:
         """A micrograph, if it was read."""
         return self._kept.get(key)
+
+    def why_not(self, key: Hashable) -> str:
+        """Why a micrograph cannot be read; empty if it can, or was not tried yet."""
+        return self._failed.get(key, "")
 
     def want(self, wanted: Sequence[Wanted]) -> None:
         """Read these, the first one first; those that wait from earlier calls are given up."""
@@ -174,7 +178,7 @@ class Images(QObject):
 
     def _lost(self, key: Hashable, error: BaseException) -> None:
         self._reading = None
-        self._failed.add(key)
+        self._failed[key] = in_words(error)
         self._fail(key, error)
         self._next()
 

@@ -95,10 +95,14 @@ class Mouse:
         camera.mouse_pan = False
         try:
             yield
-            while event.type == "mouse_move" and size is not None:
+            moved = False
+            while size is not None and (event.type == "mouse_move" or moved):
+                moved = True
                 y, x = _place(event)
                 across = 2 * float(np.hypot(y - centre[0], x - centre[1])) * size
                 self._circles.measure(centre, across)
+                if event.type != "mouse_move":  # it was let go, a little farther on
+                    break
                 yield
         finally:
             camera.mouse_pan = pan

@@ -110,6 +110,9 @@ class Stage(QObject):
         self._read_ahead()
         if ready is not None:
             self._arrived(ready)
+        why = self.images.why_not(self._sources[index].key)
+        if why:
+            self._lost(self._sources[index].key, why)
         if not self.showing:
             self._layers.blank()
             self.shown.emit()

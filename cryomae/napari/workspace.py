@@ -36,6 +36,7 @@ class Workspace(QObject):
     mouse : Mouse
     aside : Background
         For what takes a moment and belongs to no session.
+    closed : bool
     """
 
     display_changed = Signal()
@@ -50,7 +51,7 @@ class Workspace(QObject):
         self.circles = Circles(self.desk, self.stage, self.display, layers)
         self.mouse = Mouse(viewer, self.desk, self.stage, self.circles)
         self.aside = Background("cryomae-aside", self.fail)
-        self._closed = False
+        self.closed = False
         self._users: set[int] = set()
         self.desk.noted.connect(self.say)
         self.stage.failed.connect(self._not_shown)
@@ -80,9 +81,9 @@ class Workspace(QObject):
 
     def close(self) -> None:
         """End all threads and processes, and close the session."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.mouse.close()
         self.aside.close()
         self.desk.close()

@@ -1,5 +1,7 @@
 """A real window for the tests of the plugin; they need napari and a display."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -8,9 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from window_helpers import Window
+
 
 HERE = Path(__file__).parent
 SCREEN = "1920x1200x24"
@@ -32,10 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def display() -> Iterator[None]:
+def display() -> None:
     """A screen; one in memory where there is none."""
     if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
-        yield
         return
     if shutil.which("Xvfb") is None:
         reason = "there is neither a display nor Xvfb: run `make system-deps`"
@@ -43,18 +48,15 @@ def display() -> Iterator[None]:
             pytest.fail(reason)
         pytest.skip(reason)
     read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", SCREEN, "-nolisten", "tcp"],
+    # It ends by itself, when the application that it is for is gone, and that outlives all tests.
+    subprocess.Popen(
+        ["Xvfb", "-terminate", "-displayfd", str(write), "-screen", "0", SCREEN],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )
     os.close(write)
     with os.fdopen(read) as number:
         os.environ["DISPLAY"] = f":{number.readline().strip()}"
-    yield
-    del os.environ["DISPLAY"]
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture(scope="session")
@@ -63,114 +65,11 @@ def qapp_args(display: None) -> list[str]:
     return ["pytest"]
 
 
-class Window:
-    """A napari window with the plugin in it."""
-
-    def __init__(self, viewer: Any, qtbot: Any) -> None:
-        self.viewer, self.qtbot = viewer, qtbot
-        self.notes: list[tuple[str, str]] = []
-        self.pick = self.panel("Pick")
-        self.workspace = self.pick.workspace
-        self.desk, self.stage = self.workspace.desk, self.workspace.stage
-        notes = self.notes  # and not self, which a connection would keep alive
-        self.desk.noted.connect(lambda level, text: notes.append((level, text)))
-        self.main = viewer.window._qt_window
-        self.main.resize(1400, 900)
-        self.main.activateWindow()
-        self.canvas = viewer.window._qt_viewer.canvas.native
-
-    def panel(self, step: str) -> Any:
-        dock, panel = self.viewer.window.add_plugin_dock_widget("cryomae", step)
-        dock.show()
-        dock.raise_()
-        return panel
-
-    def until(self, condition: Callable[[], Any], seconds: float = 30) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=int(1000 * seconds))
-
-    def begin(self, folder: Path, diameter: float) -> None:
-        """Find particles, as a user does."""
-        from qtpy.QtCore import Qt
-
-        self.pick.open(str(folder))
-        self.until(lambda: self.stage.pixel_size is not None)
-        self.pick.diameter.setValue(diameter)
-        self.qtbot.mouseClick(self.pick.run, Qt.MouseButton.LeftButton)
-        self.until(self.ready, 60)
-
-    def ready(self) -> bool:
-        """Whether all micrographs were looked at."""
-        standing = self.desk.standing
-        return (
-            standing is not None
-            and all(m.state != "waiting" for m in standing.micrographs)
-            and standing.current is not None
-            and len(self.desk.found.id) > 0
-        )
-
-    def settle(self) -> None:
-        """Wait until nothing is under way."""
-        self.qtbot.wait(50)
-        self.until(lambda: not self.desk.active, 60)
-        self.qtbot.wait(50)
-
-    def key(self, key: Any, modifier: Any = None) -> None:
-        from qtpy.QtCore import Qt
-
-        self.qtbot.keyClick(self.canvas, key, modifier or Qt.KeyboardModifier.NoModifier)
-
-    def click(self, x: float, y: float) -> None:
-        """Click on a place of the micrograph, given in pixels of the file."""
-        from qtpy.QtCore import Qt
-
-        self.qtbot.mouseMove(self.canvas, self.on_canvas(x, y))
-        self.qtbot.mouseClick(self.canvas, Qt.MouseButton.LeftButton, pos=self.on_canvas(x, y))
-
-    def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag from one place to another, given as x, y in pixels of the file."""
-        from qtpy.QtCore import Qt
-
-        left = Qt.MouseButton.LeftButton
-        self.qtbot.mousePress(self.canvas, left, pos=self.on_canvas(*begin))
-        for share in (0.3, 0.6, 1.0):
-            x, y = (b + share * (e - b) for b, e in zip(begin, end, strict=True))
-            _move(self.canvas, self.on_canvas(x, y))
-        self.qtbot.mouseRelease(self.canvas, left, pos=self.on_canvas(*end))
-
-    def on_canvas(self, x: float, y: float) -> Any:
-        from qtpy.QtCore import QPoint
-
-        camera = self.viewer.scene.camera
-        height, width = self.viewer.canvas.size
-        cy, cx = camera.center[-2:]
-        return QPoint(
-            round(width / 2 + (x - cx) * camera.zoom), round(height / 2 + (y - cy) * camera.zoom)
-        )
-
-    def close(self) -> None:
-        self.viewer.close()
-        self.qtbot.wait(50)
-
-
-def _move(widget: Any, point: Any) -> None:
-    """Move the mouse with its button down, which QTest.mouseMove does not do."""
-    from qtpy.QtCore import QEvent, QPointF, Qt
-    from qtpy.QtGui import QMouseEvent
-    from qtpy.QtWidgets import QApplication
-
-    place = QPointF(point)
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    event = QMouseEvent(
-        QEvent.Type.MouseMove, place, QPointF(widget.mapToGlobal(point)), none, left,
-        Qt.KeyboardModifier.NoModifier,
-    )  # fmt: skip
-    QApplication.sendEvent(widget, event)
-
-
 @pytest.fixture
 def open_window(qtbot: Any, make_napari_viewer: Any) -> Iterator[Callable[[], Window]]:
     """Opens windows."""
     from napari.utils.notifications import notification_manager
+    from window_helpers import Window
 
     opened: list[Window] = []
 
@@ -183,8 +82,16 @@ def open_window(qtbot: Any, make_napari_viewer: Any) -> Iterator[Callable[[], Wi
 
     yield make
     while opened:  # the viewer's own check that nothing is left of it comes after this
-        opened.pop().workspace.close()
+        opened.pop().forget()
     notification_manager.records.clear()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A session whose candidates were found already."""
+    from window_helpers import make_session
+
+    return make_session(tmp_path)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from scipy.spatial import cKDTree
 
+from cryomae.active.journal import Answer
 from cryomae.active.session import Session
 from cryomae.formats import read_picks
 from cryomae.names import stem
@@ -40,6 +41,7 @@ def _picked(folder: Path) -> set[tuple[str, int, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_a_star_file(open_window, two_micrographs, data_dir, tmp_path) -> None:
     window = open_window()
     window.begin(two_micrographs, DIAMETER)
@@ -48,12 +50,12 @@ def test_from_a_folder_to_a_star_file(open_window, two_micrographs, data_dir, tm
     # Fifteen particles are clicked; where a pick is there already, it is left alone.
     window.panel("Curate")
     pixels = DIAMETER / window.stage.pixel_size
-    window.desk.set_threshold(0.97)
+    window.desk.do(Answer("threshold", value=0.97))
     window.settle()
     clicked = [
         p
         for p in _apart(_true_places(data_dir, name), 400, 2 * pixels)
-        if window.stage.nearest((p[1], p[0])) is None
+        if window.circles.nearest((p[1], p[0])) is None
     ][:15]
     assert len(clicked) == 15
     for x, y in clicked:
@@ -62,13 +64,13 @@ def test_from_a_folder_to_a_star_file(open_window, two_micrographs, data_dir, tm
     placed = np.array([e.xy for e in window.desk.standing.placed])
     scale = 1 / window.viewer.scene.camera.zoom
     assert np.abs(placed - clicked).max() < 1.5 * scale  # a screen pixel and rounding
-    window.desk.set_threshold(None)
+    window.desk.do(Answer("threshold", value=None))
 
     # It learns from them, in another process.
     confirm = window.panel("Confirm")
     window.settle()
     if not window.desk.standing.version:
-        window.qtbot.mouseClick(confirm.learn, Qt.MouseButton.LeftButton)
+        window.press(confirm.learn)
     window.until(lambda: window.desk.standing.version >= 1, 60)
     window.settle()
     confirm.auto.setChecked(False)
@@ -102,14 +104,13 @@ def test_from_a_folder_to_a_star_file(open_window, two_micrographs, data_dir, tm
         expected = session.picks()
 
     again = open_window()
-    again.pick.open(str(path))
-    again.until(lambda: again.desk.standing is not None and len(again.desk.found.id) > 0)
+    again.open(path)
     assert again.desk.standing.answers == last.answers
     assert again.desk.standing.version == last.version
     again.settle()
     export = again.panel("Export")
     export.folder.setText(str(tmp_path / "out"))
-    again.qtbot.mouseClick(export.write, Qt.MouseButton.LeftButton)
+    again.press(export.write)
     again.until(lambda: "picks of" in export.result.text(), 60)
     written = _picked(tmp_path / "out")
     assert len(written) == len(expected)
@@ -128,6 +129,3 @@ def test_from_a_folder_to_a_star_file(open_window, two_micrographs, data_dir, tm
     for mine in (tmp_path / "out").rglob("*_cryomae.star"):
         other = tmp_path / "cli" / mine.relative_to(tmp_path / "out")
         assert other.read_bytes() == mine.read_bytes()
-
-
-pytestmark = pytest.mark.napari
