@@ -11,7 +11,7 @@ import numpy as np
 
 from cryomae.atomic import atomic_path
 from cryomae.display import limits, sample
-from cryomae.errors import CryomaeError
+from cryomae.errors import CryomaeError, InputError
 from cryomae.formats import Context, read_picks
 from cryomae.formats import write_picks as write_table
 from cryomae.io import read_header, read_micrograph
@@ -63,25 +63,28 @@ def write_picks(path: str, data: Any, about: dict[str, Any]) -> list[str]:
         Row and column in pixels of the micrograph.
     about : dict
         Of the layer; its features may hold ``micrograph``, ``score`` and ``diameter``.
+
+    Raises
+    ------
+    InputError
+        If the format needs the micrograph as well.
     """
-    yx = np.asarray(data, np.float64).reshape(-1, np.shape(data)[-1] if len(data) else 2)[:, -2:]
+    return _write(Path(path), data, about, {}, {})
+
+
+def write_both(path: str, layers: list[tuple[Any, dict[str, Any], str]]) -> list[str]:
+    """Write points as picks of the micrograph that is saved with them; see `write_picks`."""
+    (pixels, image, _), (data, about, _) = sorted(layers, key=lambda layer: layer[2])
+    name = str((image.get("metadata") or {}).get("micrograph") or image.get("name", ""))
     features = about.get("features")
-    score: Any = np.ones(len(yx))
-    diameter = float("nan")
-    names = None
-    if features is not None and len(features) == len(yx):
-        if "score" in features:
-            score = np.nan_to_num(np.asarray(features["score"], np.float64), nan=1.0)
-        if "diameter" in features and len(yx):
-            diameter = float(features["diameter"].iloc[0])
-        names = features.get("micrograph")
-    picks = Picks.from_arrays(str(about.get("name", "")), yx[:, ::-1], score, diameter)
-    if names is not None:
-        picks = Picks(picks.table.assign(micrograph=names.astype(object).to_numpy()))
-    size = np.atleast_1d(about.get("size", 0.0))
-    box = 2 * int(np.ceil(float(size[0]) / 2)) if len(size) else 0
-    write_table(Path(path), picks, Context(box=box or None))
-    return [path]
+    names = {name}
+    if features is not None and "micrograph" in features:
+        names |= set(features["micrograph"])
+    else:
+        about = {**about, "name": name}
+    shape, size = np.shape(pixels)[-2:], (image.get("metadata") or {}).get("pixel_size")
+    shapes = dict.fromkeys(names, (int(shape[0]), int(shape[1])))
+    return _write(Path(path), data, about, shapes, dict.fromkeys(shapes, size) if size else {})
 
 
 def write_micrograph(path: str, data: Any, about: dict[str, Any]) -> list[str]:
@@ -97,6 +100,39 @@ def write_micrograph(path: str, data: Any, about: dict[str, Any]) -> list[str]:
         if size:
             file.voxel_size = size
     return [path]
+
+
+def _write(
+    path: Path,
+    data: Any,
+    about: dict[str, Any],
+    shapes: dict[str, tuple[int, int]],
+    sizes: dict[str, float],
+) -> list[str]:
+    yx = np.asarray(data, np.float64).reshape(-1, np.shape(data)[-1] if len(data) else 2)[:, -2:]
+    features = about.get("features")
+    score: Any = np.ones(len(yx))
+    diameter = float("nan")
+    names = None
+    if features is not None and len(features) == len(yx):
+        if "score" in features:
+            score = np.nan_to_num(np.asarray(features["score"], np.float64), nan=1.0)
+        if "diameter" in features and len(yx):
+            diameter = float(features["diameter"].iloc[0])
+        names = features.get("micrograph")
+    picks = Picks.from_arrays(str(about.get("name", "")), yx[:, ::-1], score, diameter)
+    if names is not None:
+        picks = Picks(picks.table.assign(micrograph=names.astype(object).to_numpy()))
+    across = np.atleast_1d(about.get("size", 0.0))
+    box = 2 * int(np.ceil(float(across[0]) / 2)) if len(across) else 0
+    try:
+        write_table(path, picks, Context(shapes, sizes, box or None))
+    except InputError as error:
+        if "size of micrograph" not in error.cause:
+            raise
+        remedy = "open the micrograph with cryomae, select its layer too, and save both"
+        raise InputError(error.cause, remedy, error.path) from error
+    return [str(path)]
 
 
 def _micrographs(path: Paths) -> Layers:

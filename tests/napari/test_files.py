@@ -8,8 +8,9 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
-from npe2 import PluginManager
+from npe2 import PluginManifest
 
+from cryomae.errors import InputError
 from cryomae.formats import read_picks
 from cryomae.formats.registry import list_formats
 
@@ -17,8 +18,8 @@ SUFFIXES = sorted(suffix for form in list_formats() for suffix in form.suffixes)
 
 
 def test_napari_knows_the_steps(open_window) -> None:
-    manager = PluginManager.instance()
-    names = [w.display_name for w in manager.get_manifest("cryomae").contributions.widgets]
+    contributions = PluginManifest.from_distribution("cryomae").contributions
+    names = [widget.display_name for widget in contributions.widgets]
     assert names == ["Pick", "Curate", "Confirm", "Export"]
     window = open_window()
     for name in names:
@@ -26,24 +27,32 @@ def test_napari_knows_the_steps(open_window) -> None:
 
 
 def test_every_format_of_picks_can_be_opened_and_saved() -> None:
-    contributions = PluginManager.instance().get_manifest("cryomae").contributions
+    contributions = PluginManifest.from_distribution("cryomae").contributions
     (reader,) = [r for r in contributions.readers if "picks" in r.command]
-    (writer,) = [w for w in contributions.writers if "picks" in w.command]
+    writers = [w for w in contributions.writers if "points" in w.layer_types]
     assert {p.removeprefix("*") for p in reader.filename_patterns} == set(SUFFIXES)
-    assert set(writer.filename_extensions) == set(SUFFIXES)
+    assert len(writers) == 2
+    for writer in writers:
+        assert set(writer.filename_extensions) == set(SUFFIXES)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_picks_are_saved_and_opened_again(open_window, tmp_path, suffix) -> None:
     viewer = open_window().viewer
     yx = np.array([[100.0, 200.0], [300.0, 400.0]])
-    viewer.add_points(yx, size=64, name="m1")
-    viewer.layers.selection.active = viewer.layers["m1"]
-    path = tmp_path / f"m1{suffix}"
-    assert viewer.layers.save(str(path), selected=True, plugin="cryomae")
-    assert np.allclose(read_picks(path).table[["y", "x"]], yx, atol=0.51)
-    (layer,) = viewer.open(str(path), plugin="cryomae")
-    assert np.allclose(layer.data, yx, atol=0.51)
+    points = viewer.add_points(yx, size=64, name="m1")
+    image = viewer.add_image(np.zeros((512, 640)), metadata={"pixel_size": 1.5})
+    for number, selection in enumerate(([points], [image, points])):
+        path = tmp_path / f"m{number}{suffix}"
+        viewer.layers.selection = selection
+        if suffix == ".cs" and number == 0:
+            with pytest.raises(InputError, match="select its layer too"):
+                viewer.layers.save(str(path), selected=True, plugin="cryomae")
+            continue
+        assert viewer.layers.save(str(path), selected=True, plugin="cryomae")
+        assert np.allclose(read_picks(path).table[["y", "x"]], yx, atol=0.51)
+        (layer,) = viewer.open(str(path), plugin="cryomae")
+        assert np.allclose(layer.data, yx, atol=0.51)
 
 
 def test_a_micrograph_is_opened_and_saved(open_window, tmp_path) -> None:
