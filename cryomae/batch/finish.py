@@ -11,6 +11,7 @@ import numpy as np
 
 from cryomae import __version__
 from cryomae.batch.diameter import describe
+from cryomae.batch.engine import ThresholdLike
 from cryomae.batch.job import PREVIEW_LIMIT, Job
 from cryomae.batch.log import logger
 from cryomae.batch.record import write_config
@@ -29,7 +30,9 @@ from cryomae.report.preview import draw_preview
 from cryomae.report.summary import HISTOGRAM_BINS, Page, write_summary
 
 
-def finish(job: Job, result: RunResult, started: float) -> None:
+def finish(
+    job: Job, result: RunResult, started: float, chosen: ThresholdLike | None = None
+) -> None:
     """Choose the threshold and write picks, lists, tables, previews and the summary.
 
     Parameters
@@ -40,8 +43,13 @@ def finish(job: Job, result: RunResult, started: float) -> None:
         Outcomes of scoring; filled in here.
     started : float
         When the run began, in seconds since the epoch.
+    chosen : ThresholdLike, optional
+        Threshold to use; default the user's, else one from all scores.
     """
-    _choose_threshold(job, result)
+    if chosen is not None:
+        result.threshold, result.explanation = float(chosen.value), chosen.explanation
+    else:
+        _choose_threshold(job, result)
     histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
     layout = job.layout
     star.write_together(layout.together, _final_picks(job, result, histogram))
@@ -103,6 +111,8 @@ def save_config(job: Job, started: float, result: RunResult | None = None) -> No
         content["pixel_sizes_used"] = _pixel_sizes(result)
         content["threshold"] = {"value": result.threshold, "explanation": result.explanation}
         content["complete"] = not result.interrupted
+        if job.threshold_stays:
+            content["threshold_stays"] = True
     content["common_folder"] = job.layout.common
     content["fingerprint"] = vars(job.fingerprint)
     write_config(job.layout.config, content)
@@ -125,16 +135,39 @@ def _final_picks(job: Job, result: RunResult, histogram: np.ndarray) -> Iterator
     labels = short_names([o.name for o in result.done])
     threshold = 1.0 if result.threshold is None else result.threshold
     for outcome in result.done:
-        candidates = star.read_picks(job.layout.candidates(outcome.name))
-        picks = candidates.above(threshold)
-        if job.settings.max_picks is not None:
-            picks = picks.best(job.settings.max_picks)
-        path = job.layout.picks(outcome.name)
-        star.write_picks(path, picks)
-        outcome.picks, outcome.picks_file = len(picks), path
-        histogram += np.histogram(candidates.score, bins=HISTOGRAM_BINS)[0]
-        _preview(job, outcome, picks, threshold)
+        picks = publish(job, outcome, threshold)
+        if outcome.histogram is not None:
+            histogram += outcome.histogram
         yield labels[outcome.name], picks
+
+
+def publish(job: Job, outcome: Outcome, threshold: float) -> Picks:
+    """Write the picks of one micrograph and its picture, unless they are there already.
+
+    Parameters
+    ----------
+    job : Job
+    outcome : Outcome
+        Of a micrograph with candidates; filled in here.
+    threshold : float
+        Score that a pick must reach.
+
+    Returns
+    -------
+    Picks
+    """
+    path = job.layout.picks(outcome.name)
+    if outcome.threshold == threshold and outcome.picks_file == path:
+        return star.read_picks(path)
+    candidates = star.read_picks(job.layout.candidates(outcome.name))
+    picks = candidates.above(threshold)
+    if job.settings.max_picks is not None:
+        picks = picks.best(job.settings.max_picks)
+    star.write_picks(path, picks)
+    outcome.picks, outcome.picks_file, outcome.threshold = len(picks), path, threshold
+    outcome.histogram = np.histogram(candidates.score, bins=HISTOGRAM_BINS)[0]
+    _preview(job, outcome, picks, threshold)
+    return picks
 
 
 def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None:

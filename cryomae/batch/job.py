@@ -32,6 +32,7 @@ class Job:
     workers: str = ""
     total: int = 0
     missing: tuple[Outcome, ...] = ()
+    threshold_stays: bool = False
 
     @property
     def device(self) -> str:

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cryomae import __version__
 from cryomae.atomic import OutputError
 from cryomae.batch.log import logger
@@ -50,8 +52,9 @@ class LedgerWriter:
         self._append({"event": "begin", "name": name})
 
     def picked(self, name: str, record: Record) -> None:
-        """Say that the candidates of a micrograph are written."""
-        self._append({"event": "picked", "name": name, "record": asdict(record)})
+        """Say that the candidates of a micrograph are written; notes the memory in MiB, too."""
+        memory = psutil.Process().memory_info().rss >> 20
+        self._append({"event": "picked", "name": name, "record": asdict(record), "rss": memory})
 
     def failed(self, name: str, cause: str, remedy: str, seconds: float = 0.0) -> None:
         """Say why a micrograph has no picks, and after how many seconds that was known."""

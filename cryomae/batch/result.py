@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cryomae.batch.record import Record
 
 Status = Literal["picked", "kept", "failed", "not reached"]
@@ -38,6 +41,10 @@ class Outcome:
         What the ledger holds of it.
     details : str
         For the log: the time of each stage, or where an unexpected error came from.
+    threshold : float or None
+        Score that the picks of its file reach; None where none were written in this run.
+    histogram : ndarray of int or None
+        Candidates by score.
     """
 
     name: str
@@ -54,6 +61,8 @@ class Outcome:
     preview_file: Path | None = None
     record: Record | None = None
     details: str = ""
+    threshold: float | None = None
+    histogram: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

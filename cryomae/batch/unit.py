@@ -136,9 +136,12 @@ class PickOne:
     def _try(self, task: Task, begin: float) -> Outcome:
         assert self._ready is not None
         ref, engine = task.ref, self._ready
-        key = micrograph_key(self.fingerprint, ref)  # a file that changes from here on is seen
+        key = micrograph_key(self.fingerprint, ref)
         try:
             micrograph = engine.read(ref, self.pixel_size)
+            if key and micrograph_key(self.fingerprint, ref) != key:
+                remedy = "wait until it is written, then run it again"
+                return failure(ref, "changed while it was read", remedy)
             picked = engine.pick(micrograph, self._detector, self.settings)
         except OutputError:
             raise

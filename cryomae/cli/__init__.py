@@ -20,6 +20,7 @@ from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
 from cryomae.cli.status import status
 from cryomae.cli.train import train
+from cryomae.cli.watch import watch
 from cryomae.cli.window import window
 from cryomae.errors import CryomaeError, InputError
 
@@ -44,6 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(pick)
+app.command()(watch)
 app.command()(status)
 app.command()(train)
 app.command()(info)

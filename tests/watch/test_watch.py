@@ -1,0 +1,241 @@
+"""Watching a folder: what arrives is picked once it is whole, and never before."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import mrcfile
+import numpy as np
+import pytest
+import starfile
+import yaml
+
+from cryomae.batch import Engine
+from cryomae.batch.status import read_status
+from cryomae.formats import read_picks
+from cryomae.io import read_micrograph
+from cryomae.picks import Picks
+from cryomae.settings import PickSettings
+from cryomae.watch import watch
+from cryomae.watch.arrivals import Arrivals
+
+SIDE = 128
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr("cryomae.watch.arrivals.SETTLED", 0.3)
+    monkeypatch.setattr("cryomae.watch.arrivals.PATIENCE", 1.5)
+
+
+def content(number: int, folder: Path) -> bytes:
+    """Bytes of a micrograph whose pixels say which one it is."""
+    path = folder / f"source_{number}.mrc"
+    with mrcfile.new(path, overwrite=True) as file:
+        pixels = np.full((SIDE, SIDE), number + 1, np.float32)
+        pixels[0, 0] = 0
+        file.set_data(pixels)
+        file.voxel_size = 1.5
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+class Fake:
+    """Picks as many particles as the pixels say, and notes half-copied files."""
+
+    def __init__(self):
+        self.read, self.half = [], []
+
+    def pick(self, micrograph, detector, settings):
+        number = int(micrograph.pixels[-1, -1])
+        if np.count_nonzero(micrograph.pixels == number) != SIDE**2 - 1:
+            self.half.append(micrograph.name)
+        self.read.append(Path(micrograph.name).name)
+        picks = Picks.from_arrays(micrograph.name, [[9, 9]] * number, [0.9] * number, 100, "fake")
+        image = np.zeros((64, 64), dtype=np.float32)
+        return SimpleNamespace(
+            candidates=picks, image=image, valid=image == 0, spacing=(2.0, 2.0), seconds={}
+        )
+
+    def choose(self, scores):
+        return SimpleNamespace(value=0.5, explanation=f"From {len(scores)} micrographs.")
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+@pytest.fixture
+def go(tmp_path, fake):
+    detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu", shown=False)
+
+    def run(*inputs, idle=1.0, **options):
+        return watch(
+            [str(i) for i in inputs],
+            tmp_path / "out",
+            PickSettings(diameter=100),
+            detector=detector,
+            engine=Engine(read_micrograph, fake.pick, fake.choose),
+            idle=idle,
+            interval=0.05,
+            **options,
+        )
+
+    return run
+
+
+def slowly(path: Path, data: bytes, *, allocated: bool = False) -> None:
+    """Copy as slow programs do: piece by piece, perhaps into a file that has its size already."""
+    with open(path, "wb") as file:
+        if allocated:
+            file.truncate(len(data))
+        for start in range(0, len(data), len(data) // 8):
+            file.seek(start)
+            file.write(data[start : start + len(data) // 8])
+            file.flush()
+            time.sleep(0.1)
+
+
+def test_files_are_picked_when_they_are_whole(tmp_path, go, fake):
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    data = [content(number, tmp_path) for number in range(7)]
+    (folder / "m0.mrc").write_bytes(data[0])
+
+    def arrive():
+        slowly(folder / "m1.mrc", data[1])
+        slowly(folder / "m2.mrc", data[2], allocated=True)
+        slowly(folder / ".m3.part", data[3])
+        os.rename(folder / ".m3.part", folder / "m3.mrc")
+        for number in (4, 5):
+            slowly(folder / f"m{number}.mrc", data[number])
+        (folder / "m6.mrc").write_bytes(data[6][: len(data[6]) // 2])  # and never more
+
+    writer = threading.Thread(target=arrive)
+    writer.start()
+    result = go(folder, idle=3.0)
+    writer.join()
+    assert fake.half == []
+    assert fake.read == [f"m{number}.mrc" for number in range(6)]
+    assert [o.picks for o in result.done] == [1, 2, 3, 4, 5, 6]
+    assert [Path(o.name).name for o in result.failed] == ["m6.mrc"]
+    assert "truncated" in result.failed[0].cause
+    out = tmp_path / "out"
+    assert len(starfile.read(out / "autopick.star")) == 6
+    assert len(starfile.read(out / "all_picks.star")) == 21
+    assert len(read_picks(out / "picks/m3_cryomae.star")) == 4
+    assert (out / "previews/m0.png").stat().st_size > 0
+    assert "m6.mrc" in (out / "summary.html").read_text()
+    assert yaml.safe_load((out / "config.yaml").read_text())["complete"]
+    assert read_status(out).picked == 6
+
+
+def test_a_file_that_is_written_anew_is_picked_anew(tmp_path, go, fake):
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    (folder / "a.mrc").write_bytes(content(0, tmp_path)[:3000])
+
+    def rest():
+        time.sleep(2.5)
+        (folder / "a.mrc").write_bytes(content(3, tmp_path))
+
+    writer = threading.Thread(target=rest)
+    writer.start()
+    result = go(folder, idle=2.5)
+    writer.join()
+    assert [o.status for o in result.outcomes] == ["picked"]
+    assert result.picks == 4
+
+
+def test_a_list_that_grows(tmp_path, go, fake, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mics").mkdir()
+    star = Path("micrographs.star")
+
+    def grow():
+        for number in range(3):
+            text = "data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnMicrographPixelSize #2\n"
+            text += "".join(f"mics/m{n}.mrc 2.5\n" for n in range(number + 1))
+            star.write_text(text[: len(text) // 2])
+            time.sleep(0.2)
+            star.write_text(text)
+            time.sleep(0.3)
+            Path(f"mics/m{number}.mrc").write_bytes(content(number, tmp_path))
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    result = go(star, idle=3.0)
+    writer.join()
+    assert [o.name for o in result.done] == [f"mics/m{n}.mrc" for n in range(3)]
+    assert {o.pixel_size for o in result.done} == {2.5}
+    assert Path("out/picks/coords_suffix_cryomae.star").read_text() == "micrographs.star\n"
+
+
+def test_watching_again_goes_on(tmp_path, go, fake):
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    (folder / "a.mrc").write_bytes(content(0, tmp_path))
+    go(folder)
+    (folder / "b.mrc").write_bytes(content(1, tmp_path))
+    result = go(folder)
+    assert fake.read == ["a.mrc", "b.mrc"]
+    assert [o.status for o in result.outcomes] == ["kept", "picked"]
+
+
+def test_the_threshold_stays_once_there_are_enough(tmp_path, go, fake, monkeypatch):
+    monkeypatch.setattr("cryomae.watch.run.ENOUGH", 3)
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"m{number}.mrc").write_bytes(content(number, tmp_path))
+    assert go(folder).explanation == "From 3 micrographs."
+    (folder / "m5.mrc").write_bytes(content(5, tmp_path))
+    assert go(folder).explanation == "From 3 micrographs."
+
+
+def test_files_that_stand_still_are_not_opened_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("cryomae.watch.arrivals.OLD", 5.0)
+    (tmp_path / "a.mrc").write_bytes(content(0, tmp_path))
+    now = [0.0]
+    arrivals = Arrivals([str(tmp_path)], clock=lambda: now[0])
+    assert arrivals.ready(9) == []
+    now[0] = 1.0
+    assert len(arrivals.ready(9)) == 1
+    now[0] = 10.0
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("was opened"))
+    assert arrivals.ready(9) == []
+
+
+def test_a_signal_stops_in_order(tmp_path):
+    """By the command, with the shipped model."""
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    image = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
+    with mrcfile.new(folder / "a.mrc") as file:
+        file.set_data(image)
+        file.voxel_size = 3.0
+    words = ["watch", str(folder), "--diameter", "180", "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-c", "from cryomae.cli import main; main()", *words]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "[1]" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, out + error
+    assert (tmp_path / "out/summary.html").is_file()
+    assert len(starfile.read(tmp_path / "out/autopick.star", always_dict=True)) == 1
