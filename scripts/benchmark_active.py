@@ -3,7 +3,7 @@ r"""Measure how many answers a simulated user must give, strategy by strategy.
     cryomae simulate configs/active.yaml --output runs/active
     python scripts/benchmark_active.py runs/active --output runs/benchmark_active
     python scripts/benchmark_active.py $CRYOMAE_DATA/empiar10017:191 runs/suite \
-        --strategies mix random --output runs/benchmark_active_test
+        --strategies badge random --output runs/benchmark_active_test
 
 In each draw half of the micrographs of a set, drawn at random, are asked about, and the model
 and threshold that come of the answers are judged on the other half. The user knows the truth,
@@ -37,7 +37,7 @@ from _bench.sets import find_sets
 from cryomae.atomic import write_text
 from cryomae.pick.pipeline import load_detector
 
-STRATEGIES = ("mix", "random", "uncertainty", "top_score", "bald", "badge", "kcenter")
+STRATEGIES = ("badge", "random", "uncertainty", "mix")
 
 
 def parse() -> argparse.Namespace:

@@ -95,10 +95,19 @@ class Head:
         return _sigmoid(self.logits(pool, rows))
 
     def draw(
-        self, pool: Pool, count: int, rng: np.random.Generator, rows: Rows = None
+        self,
+        pool: Pool,
+        count: int,
+        rng: np.random.Generator,
+        rows: Rows = None,
+        widen: float = 1.0,
     ) -> NDArray[np.float64]:
-        """Chances by ``count`` heads drawn from the posterior, shape (count, n)."""
-        heads = self.mean[:, None] + self.spread @ rng.normal(size=(len(self.mean), count))
+        """Chances by ``count`` heads drawn from the posterior, shape (count, n).
+
+        With ``widen`` the posterior is so many times as wide.
+        """
+        noise = widen * rng.normal(size=(len(self.mean), count))
+        heads = self.mean[:, None] + self.spread @ noise
         found = [_sigmoid(part @ heads) for part in self._parts(pool, rows)]
         return np.concatenate(found).T if found else np.zeros((count, 0))
 

@@ -10,25 +10,19 @@ from numpy.typing import NDArray
 
 from cryomae.active.head import Head
 from cryomae.active.pool import Pool
+from cryomae.active.settings import DEFAULT_STRATEGY
 from cryomae.sampler import (
     Labelled,
     MaxPerGroup,
     MinDistance,
     Need,
     PoolView,
-    Strategy,
     create_strategy,
 )
 from cryomae.sampler.guards import Guard, Mask
 
 APART = 0.6
 """Diameters between two places of a batch, and from what is answered."""
-
-DEFAULT_STRATEGY = "mix"
-"""What a session asks by; its parts are `MIX`."""
-
-MIX: tuple[tuple[str, float], ...] = (("uncertainty", 0.7), ("random", 0.3))
-"""Shares of a batch, chosen by ``scripts/benchmark_active.py`` on configs/active.yaml."""
 
 _MOST = 20_000  # candidates that a strategy sees
 _PASSES = 10  # heads drawn, for strategies that look at how these differ
@@ -83,7 +77,7 @@ def propose(
     count : int
         How many are wanted.
     strategy : str
-        Name of a strategy of `cryomae.sampler`; ``mix`` is our own mixture, `MIX`.
+        Name of a strategy of `cryomae.sampler`.
     taken : collection of int
         Candidates that must not be proposed.
     rng : Generator
@@ -98,7 +92,7 @@ def propose(
     SamplerError
         If there is no such strategy, or it cannot work with so few answers.
     """
-    chosen = make_strategy(strategy)
+    chosen = create_strategy(strategy)
     free = np.ones(len(pool), bool)
     free[rows] = False
     free[np.fromiter(taken, np.intp, len(taken))] = False
@@ -114,17 +108,6 @@ def propose(
         Choice(int(i), strategy, reason, float(score))
         for i, reason, score in zip(picked.ids, picked.reason, picked.score, strict=True)
     ]
-
-
-def make_strategy(name: str) -> Strategy:
-    """Strategy of a name, the mixture with our shares.
-
-    Raises
-    ------
-    SamplerError
-        If there is no such strategy.
-    """
-    return create_strategy("mix", parts=MIX) if name == "mix" else create_strategy(name)
 
 
 def _promising(chance: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -22,7 +22,7 @@ from session_helpers import (
 
 from cryomae.active.journal import Answer
 from cryomae.active.session import Session
-from cryomae.active.settings import make_settings
+from cryomae.active.settings import DEFAULT_STRATEGY, make_settings
 from cryomae.errors import InputError
 
 
@@ -385,7 +385,7 @@ def test_status_says_where_the_answers_went(tmp_path: Path) -> None:
         assert sum(sum(c.values()) for c in status.by_kind.values()) == 4
         assert status.by_kind["placed"] == {"add": 1}
         assert status.by_kind["background"]["skip"] == 1
-        assert sum(status.by_strategy["mix"].values()) >= 2
+        assert sum(status.by_strategy[DEFAULT_STRATEGY].values()) >= 2
         assert status.by_micrograph["mics/m1.mrc"]["add"] == 1
         reasons = {q.reason for q in queue[:2]}
         assert reasons <= set(status.by_reason)

@@ -28,9 +28,9 @@ def propose(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How they are chosen: mix, or any of cryomae.sampler, such as uncertainty, "
+            help="How they are chosen: any strategy of cryomae.sampler, such as uncertainty, "
             "top_score or random.",
-            show_default="mix",
+            show_default="the session's, badge",
         ),
     ] = None,
     sheet: Annotated[
