@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ class OutputError(CryomaeError):
         """Say in words why ``path`` could not be written."""
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "check the --output folder")
+        if error.errno is None:  # numpy writes less than it should and says no more
+            remedy = "check the --output folder, and whether its disk is full"
         return cls(f"cannot be written: {reason}", remedy, path)
 
 
@@ -68,6 +71,59 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder whose files come to ``path`` together when the block ends well.
+
+    A folder that is not there yet appears whole or not at all. In one that is there, files of
+    the same names are replaced, and only when all new ones are complete; other files stay.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder to write; it and those above it are made if needed.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    OutputError
+        When the disk is full, read-only or otherwise refuses.
+    """
+    target = Path(path).absolute()
+    there = target.is_dir()
+    above = target if there else target.parent
+    temporary = above / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    try:
+        if target.exists() and not there:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        temporary.mkdir(parents=True)
+        yield temporary
+        if there:
+            _move_files(temporary, target)
+        else:
+            temporary.rename(target)
+    except OSError as error:
+        raise OutputError.from_os_error(error, path) from error
+    except CryomaeError as error:  # of a file in the temporary folder, which no user knows
+        if error.path and Path(error.path).is_relative_to(temporary):
+            final = Path(path) / Path(error.path).relative_to(temporary)
+            raise type(error)(error.cause, error.remedy, final) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_files(source: Path, target: Path) -> None:
+    for file in sorted(file for file in source.rglob("*") if file.is_file()):
+        final = target / file.relative_to(source)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, final)
 
 
 def write_text(path: str | Path, text: str) -> None:

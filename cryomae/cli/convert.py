@@ -68,6 +68,16 @@ _Threshold = Annotated[
     float | None,
     typer.Option(metavar="SCORE", help="Leave out picks below this score.", show_default="all"),
 ]
+_Exposures = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="For cryoSPARC: the micrographs as it lists them, the .csg file of a job's exposures "
+        "(or a .cs that holds micrograph_blob and mscope_params). picks.cs then has cryoSPARC's "
+        "own numbers and can be imported.",
+        show_default="numbers that only mean something here",
+    ),
+]
 _Check = Annotated[
     bool,
     typer.Option(
@@ -112,6 +122,7 @@ def convert(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
+    exposures: _Exposures = None,
     check: _Check = True,
 ) -> None:
     """Convert picks between RELION, cryoSPARC, EMAN, crYOLO, Topaz, plain text and CSV.
@@ -130,14 +141,21 @@ def convert(
       cryoSPARC's picks as boxes of 256 pixels:
         cryomae convert J12_picked_particles.cs boxes --to box --box 256
     """
+    from dataclasses import replace
+
     from cryomae.exchange import save
     from cryomae.formats import format_named, format_of
+    from cryomae.picks import Picks
 
     form = format_of(output) if to is None else format_named(to)
     change = _change(scale, transpose, flip_x, flip_y, threshold, box)
-    loaded, picked = _bring(picks, micrographs, change, box)
-    star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
-    saved = save(picked.picks, output, form, loaded.context, star)
+    _check_exposures(exposures, form.key)
+    loaded, picked = _bring(picks, micrographs, change, box, exposures)
+    if exposures is not None:  # what cryoSPARC does not know has no place in its file
+        table = picked.picks.table
+        inside = table["micrograph"].isin(list(loaded.context.exposures))
+        picked = replace(picked, picks=Picks(table[inside].reset_index(drop=True)))
+    saved = save(picked.picks, output, form, loaded.context, _star_of(micrographs))
     _show(picked, saved)
     if check:
         _check_orientation(loaded, change)
@@ -163,6 +181,7 @@ def export(
     transpose: _Transpose = False,
     threshold: _Threshold = None,
     box: _Box = None,
+    exposures: _Exposures = None,
     check: _Check = True,
 ) -> None:
     """Write picks the way another program reads them, and say how to read them there.
@@ -171,16 +190,19 @@ def export(
       Picks for RELION's Extract:
         cryomae export cryomae_picks --to relion --micrographs CtfFind/job003/micrographs_ctf.star
 
-      For cryoSPARC:
+      For cryoSPARC, by Import Particle Stack:
         cryomae export cryomae_picks --to cryosparc --output for_cryosparc
+
+      For cryoSPARC, by Import Result Group, with the exposures of the job J3:
+        cryomae export cryomae_picks --to cryosparc --exposures P1/J3/J3_exposures.csg
     """
     from cryomae.exchange import save_for
 
     folder = output or Path(f"for_{to}")
     change = _change(scale, transpose, flip_x, flip_y, threshold, box)
-    loaded, picked = _bring(picks, micrographs, change, box)
-    star = Path(micrographs) if micrographs and micrographs.endswith(".star") else None
-    saved = save_for(to, picked.picks, folder, loaded.context, star)
+    _check_exposures(exposures, to)
+    loaded, picked = _bring(picks, micrographs, change, box, exposures)
+    saved = save_for(to, picked.picks, folder, loaded.context, _star_of(micrographs))
     _show(picked, saved)
     typer.echo(next_step(to, saved))
     if check:
@@ -191,7 +213,17 @@ def next_step(to: Program, saved: Saved) -> str:
     """What to do in the other program with what was written."""
     # RELION up to 3.1 needs a file that can be written only if the micrographs' STAR is known.
     older = " (RELION 3.1: {relion31})".format(**saved.files) if "relion31" in saved.files else ""
-    return _NEXT[to].format(**saved.files, older=older)
+    other = "Import Result Group: give {group}. Or " if "group" in saved.files else ""
+    return other.format(**saved.files) + _NEXT[to].format(**saved.files, older=older)
+
+
+def _star_of(micrographs: str | None) -> Path | None:
+    return Path(micrographs) if micrographs and micrographs.endswith(".star") else None
+
+
+def _check_exposures(exposures: Path | None, key: str) -> None:
+    if exposures is not None and key != "cryosparc":
+        raise typer.BadParameter("is for cryoSPARC only", param_hint="--exposures")
 
 
 def _change(
@@ -212,14 +244,14 @@ def _change(
 
 
 def _bring(
-    path: Path, micrographs: str | None, change: Change, box: int | None
+    path: Path, micrographs: str | None, change: Change, box: int | None, exposures: Path | None
 ) -> tuple[Loaded, Loaded]:
     """Read and change picks: what was read, and the same with changed picks and all notes."""
     from dataclasses import replace
 
     from cryomae.exchange import apply, load
 
-    loaded = load(path, micrographs, box)
+    loaded = load(path, micrographs, box, exposures)
     changed, notes = apply(loaded.picks, change, loaded.context, path)
     return loaded, replace(loaded, picks=changed, notes=(*loaded.notes, *notes))
 
@@ -254,11 +286,12 @@ def _show(loaded: Loaded, saved: Saved) -> None:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    for note in loaded.notes:
+    for note in (*loaded.notes, *saved.notes):
         console.print(f"[yellow]note:[/] {escape(note)}")
-    count = loaded.picks.table["micrograph"].nunique()
+    total, count = len(loaded.picks), loaded.picks.table["micrograph"].nunique()
     console.print(
-        f"[bold]{len(loaded.picks):,} picks[/] of {count:,} micrograph{'' if count == 1 else 's'}"
+        f"[bold]{total:,} pick{'' if total == 1 else 's'}[/] of {count:,} "
+        f"micrograph{'' if count == 1 else 's'}"
     )
     for what, path in saved.files.items():
         console.print(f"  {what}: {escape(str(path))}")

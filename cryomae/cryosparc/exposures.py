@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from cryomae.atomic import atomic_path, write_text
+from cryomae.atomic import atomic_path
 from cryomae.formats.exposures import Exposure
 
 
@@ -43,16 +43,3 @@ def place_files(
                     download(exposure.path, temporary)
         placed[str(path.absolute())] = exposure
     return placed
-
-
-def write_star(path: Path, placed: dict[str, Exposure]) -> None:
-    """List micrographs with their pixel sizes, one optics group for each size."""
-    sizes = sorted({exposure.pixel_size for exposure in placed.values()})
-    optics = "".join(f"opticsGroup{i} {i} {size:.6f}\n" for i, size in enumerate(sizes, start=1))
-    rows = "".join(f'"{name}" {sizes.index(e.pixel_size) + 1}\n' for name, e in placed.items())
-    write_text(
-        path,
-        "\ndata_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n"
-        f"_rlnMicrographPixelSize #3\n{optics}\n"
-        f"data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnOpticsGroup #2\n{rows}\n",
-    )

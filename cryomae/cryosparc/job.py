@@ -15,11 +15,11 @@ from cryomae.batch import Engine, Progress, RunResult
 from cryomae.batch.engine import DetectorLike
 from cryomae.batch.named import pick_named
 from cryomae.batch.record import read_config
-from cryomae.cryosparc.exposures import place_files, write_star
+from cryomae.cryosparc.exposures import place_files
 from cryomae.errors import CryomaeError, InputError
 from cryomae.formats.cryosparc import locations
 from cryomae.formats.exposures import read_exposures
-from cryomae.formats.star import read_picks
+from cryomae.formats.star import read_picks, write_micrographs
 from cryomae.picks import Picks
 from cryomae.settings import PickSettings
 
@@ -157,7 +157,8 @@ def _run(
             lambda path, target: project.download_file(path, target),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        write_star(folder / "micrographs.star", placed)
+        sizes = {name: exposure.pixel_size for name, exposure in placed.items()}
+        write_micrographs(folder / "micrographs.star", sizes)
         result = pick_named(
             [str(folder / "micrographs.star")],
             folder,

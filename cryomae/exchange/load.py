@@ -11,6 +11,7 @@ import pandas as pd
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import Context
 from cryomae.formats.collect import Coordinates, coordinate_files, read_all
+from cryomae.formats.exposures import Exposure, load_exposures, match_exposures
 from cryomae.io import find_micrographs, read_header
 from cryomae.io.star_list import resolve
 from cryomae.micrograph import MicrographRef
@@ -42,7 +43,12 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def load(path: Path, micrographs: str | None = None, box: int | None = None) -> Loaded:
+def load(
+    path: Path,
+    micrographs: str | None = None,
+    box: int | None = None,
+    exposures: Path | None = None,
+) -> Loaded:
     """Read picks, and the headers of their micrographs.
 
     Parameters
@@ -55,6 +61,8 @@ def load(path: Path, micrographs: str | None = None, box: int | None = None) -> 
         where they are there.
     box : int, optional
         Side in pixels of boxes to write.
+    exposures : Path, optional
+        The micrographs as cryoSPARC lists them, a ``.csg`` or ``.cs``.
 
     Returns
     -------
@@ -101,7 +109,34 @@ def load(path: Path, micrographs: str | None = None, box: int | None = None) -> 
         notes.append(_counted(unread, "micrograph cannot be read", "micrographs cannot be read"))
     stated = {name: size for file in files for name, size in file.pixel_sizes.items()}
     kept = {name: ref for name, ref in refs.items() if name in shapes}
-    return Loaded(picks, kept, Context(shapes, stated | sizes, box), tuple(notes))
+    known: dict[str, Exposure] = {}
+    if exposures is not None:
+        known, more = _exposures(picks, exposures, shapes)
+        notes += more
+        shapes = {name: exposure.shape for name, exposure in known.items()} | shapes
+        sizes = {name: exposure.pixel_size for name, exposure in known.items()} | sizes
+    return Loaded(picks, kept, Context(shapes, stated | sizes, box, known), tuple(notes))
+
+
+def _exposures(
+    picks: Picks, path: Path, shapes: dict[str, tuple[int, int]]
+) -> tuple[dict[str, Exposure], list[str]]:
+    """Find the exposures of picks; refuse those whose files have other pixels."""
+    names = picks.table["micrograph"].unique().tolist()
+    known, missing = match_exposures(names, load_exposures(path), path)
+    for name, exposure in known.items():
+        if shapes.get(name, exposure.shape) != exposure.shape:
+            (ny, nx), (rows, columns) = shapes[name], exposure.shape
+            raise InputError(
+                f"'{name}' has {nx} × {ny} pixels, and {columns} × {rows} in cryoSPARC",
+                "name cryoSPARC's own files with --micrographs, and use --scale",
+                path,
+            )
+    if not missing:
+        return known, []
+    one = "micrograph is no exposure of cryoSPARC, and its picks are left out of picks.cs"
+    many = "micrographs are no exposures of cryoSPARC, and their picks are left out of picks.cs"
+    return known, [_counted(missing, one, many)]
 
 
 def _empty(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ optics block. Columns and their order are those of RELION's own autopicker.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +153,25 @@ def write_list(path: str | Path, rows: Iterable[tuple[str, str | Path]]) -> None
     """
     lines = [f"{_quote(name)} {_quote(str(coordinates))}" for name, coordinates in rows]
     write_text(path, _loop("coordinate_files", (NAME, COORDINATES), lines))
+
+
+def write_micrographs(path: str | Path, pixel_sizes: Mapping[str, float]) -> None:
+    """List micrographs, with one optics group for each pixel size.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    pixel_sizes : mapping of str to float
+        Å per pixel by name, which is written verbatim.
+    """
+    sizes = sorted(set(pixel_sizes.values()))
+    optics = [f"opticsGroup{i} {i} {size:.6f}" for i, size in enumerate(sizes, start=1)]
+    rows = [f"{_quote(name)} {sizes.index(size) + 1}" for name, size in pixel_sizes.items()]
+    group = "rlnOpticsGroup"
+    columns = ("rlnOpticsGroupName", group, "rlnMicrographPixelSize")
+    text = _loop("optics", columns, optics) + _loop("micrographs", (NAME, group), rows)
+    write_text(path, text)
 
 
 def write_suffix_file(folder: str | Path, suffix: str, micrographs_star: str | Path) -> Path:

@@ -1,19 +1,24 @@
 """Picks go from program to program and stay where they are."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pytest
 import starfile
+from cryosparc.dataset import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cryomae.cli import app
-from cryomae.errors import InputError
-from cryomae.exchange import Change, apply, load, save
+from cryomae.errors import FormatError, InputError
+from cryomae.exchange import Change, apply, load, save, save_for
 from cryomae.formats import Context, format_named, list_formats, read_picks, write_picks
+from cryomae.io import find_micrographs
 from cryomae.picks import Picks
 
 SHAPE = (96, 160)
@@ -75,6 +80,18 @@ def test_relion_gets_a_file_a_micrograph_in_its_folder_and_both_lists(project):
     ]
     listed = Path("for_relion/picks/coords_suffix_cryomae.star").read_text()
     assert listed == "micrographs.star\n"
+    assert not Path("for_relion/micrographs.star").exists()
+
+
+def test_relion_31_gets_a_list_of_micrographs_where_there_is_none(project):
+    done, said = run("export", "picks.csv", "--to", "relion")
+    assert done.exit_code == 0, said
+    assert "(RELION 3.1: for_relion/picks/coords_suffix_cryomae.star)" in said
+    listed = Path("for_relion/picks/coords_suffix_cryomae.star").read_text()
+    assert listed == "for_relion/micrographs.star\n"
+    refs, errors = find_micrographs([listed.strip()])
+    assert [(ref.name, ref.pixel_size) for ref in refs] == [(name, 2.0) for name in NAMES]
+    assert not errors
 
 
 def test_cryosparc_gets_one_file_with_bare_names_and_what_to_do(project):
@@ -286,3 +303,153 @@ def test_each_micrograph_keeps_the_pixel_size_of_its_optics_group(project):
     Path("particles.star").write_text(text)
     with pytest.raises(InputError, match="pixel sizes from 2 to 3"):
         load(Path("particles.star"))
+
+
+def files_of(folder):
+    return {p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("program", ["relion", "eman", "cryosparc"])
+def test_a_folder_of_picks_appears_whole_or_not_at_all(project, monkeypatch, program):
+    """The second micrograph fails: of the first nothing must be seen."""
+    before = files_of(".")
+    bad = Picks.concat([make(NAMES[0], [[1, 2]]), make(NAMES[1], [[3, np.nan]])])
+    context = load(Path("picks.csv"), "micrographs.star", box=20).context
+    with pytest.raises(FormatError, match="not a number") as caught:
+        save_for(program, bad, Path("out"), context)
+    assert caught.value.path.startswith("out/"), "the user knows no temporary folder"
+    assert files_of(".") == before
+    assert not Path("out").exists()
+    save_for(program, load(Path("picks.csv")).picks, Path("out"), context)
+    old = {name: Path("out", name).read_bytes() for name in files_of("out")}
+    with pytest.raises(FormatError):
+        save_for(program, bad, Path("out"), context)
+    assert {name: Path("out", name).read_bytes() for name in files_of("out")} == old
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", [False, True])
+def test_an_export_that_is_killed_leaves_no_part_of_it(project, there):
+    names = [f"m{i:03d}.mrc" for i in range(300)]
+    write_picks("many.csv", Picks.concat(make(name, [[i, 5]]) for i, name in enumerate(names)))
+    old = {f"m{i:03d}.box" for i in range(300)}
+    if there:
+        run("export", "many.csv", "--to", "eman", "--box", 10)
+        assert files_of("for_eman") == old
+    program = "from cryomae.cli import main; main()"
+    words = ["export", "many.csv", "--to", "eman", "--box", "20"]
+    command = [sys.executable, "-c", program, *words]
+    killed = 0
+    for wait in np.linspace(1, 6, 6):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        visible = {name for name in files_of("for_eman") if not name.startswith(".")}
+        assert visible in (set(), old)
+        assert len(load(Path("for_eman")).picks) == 300 if visible else not there
+    assert killed
+
+
+def test_picks_of_an_earlier_export_are_told(project):
+    write_picks("one.csv", make(NAMES[0], [[1, 2]]))
+    for program in ("relion", "eman"):
+        words = ("--to", program, "--box", 10)
+        done, said = run("export", "picks.csv", *words)
+        assert "Other picks" not in said
+        done, said = run("export", "picks.csv", *words)
+        assert "Other picks" not in said
+        done, said = run("export", "one.csv", *words)
+        assert done.exit_code == 0, said
+        assert "Other picks are there, too, in 1 file (" in said
+        assert "day2/b" in said
+
+
+def test_what_stands_in_the_way_of_a_folder_is_told(project):
+    Path("taken").write_text("x")
+    done, said = run("export", "picks.csv", "--to", "eman", "--box", 10, "-o", "taken")
+    assert done.exit_code == 1
+    assert "taken: cannot be written: Not a directory" in said
+    assert Path("taken").read_text() == "x"
+
+
+def exposures(paths, shape=SHAPE):
+    data = Dataset.allocate(
+        len(paths),
+        [
+            ("micrograph_blob/path", "O"),
+            ("micrograph_blob/shape", "u4", (2,)),
+            ("micrograph_blob/psize_A", "f4"),
+            ("mscope_params/exp_group_id", "u4"),
+        ],
+    )
+    data["micrograph_blob/path"] = paths
+    data["micrograph_blob/shape"] = shape
+    data["micrograph_blob/psize_A"] = 2.0
+    data["mscope_params/exp_group_id"] = 7
+    data.save("exposures.cs")
+    return data
+
+
+def test_cryosparc_gets_the_numbers_of_its_own_exposures(project):
+    paths = ["J2/mc/000111111111111111111_b.mrc", "J2/mc/000222222222222222222_a.mrc"]
+    known = exposures(paths)
+    for folder in ("day1", "day2"):  # the files need not be here
+        shutil.rmtree(f"MotionCorr/job002/{folder}")
+    words = ("--to", "cryosparc", "--exposures", "exposures.cs")
+    done, said = run("export", "picks.csv", *words)
+    assert done.exit_code == 0, said
+    assert "Import Result Group: give for_cryosparc/picks.csg" in said
+    data = Dataset.load("for_cryosparc/picks.cs")
+    uid = dict(zip(paths, known["uid"], strict=True))
+    assert data["location/micrograph_path"].tolist() == [paths[1], paths[1], paths[0]]
+    assert data["location/micrograph_uid"].tolist() == [
+        uid[p] for p in (paths[1], paths[1], paths[0])
+    ]
+    assert set(data["location/exp_group_id"]) == {7}
+    assert np.allclose(data["location/center_x_frac"] * SHAPE[1], [10, 150, 33])
+    assert np.allclose(data["location/center_y_frac"] * SHAPE[0], [20, 90, 44])
+    star = starfile.read("for_cryosparc/picks.star")
+    assert set(star["rlnMicrographName"]) == {Path(path).name for path in paths}
+    done, said = run("convert", "picks.csv", "one.cs", "--exposures", "exposures.cs")
+    assert done.exit_code == 0, said
+    assert Dataset.load("one.cs")["location/micrograph_uid"].tolist() == list(
+        data["location/micrograph_uid"]
+    )
+
+
+def test_picks_of_no_exposure_are_counted_and_left_out(project):
+    exposures(["S1/a.mrc"])
+    done, said = run("export", "picks.csv", "--to", "cryosparc", "--exposures", "exposures.cs")
+    assert done.exit_code == 0, said
+    assert "1 micrograph is no exposure of cryoSPARC" in said
+    assert NAMES[1] in said
+    assert len(Dataset.load("for_cryosparc/picks.cs")) == 2
+    exposures(["S1/other.mrc"])
+    done, said = run("export", "picks.csv", "--to", "cryosparc", "--exposures", "exposures.cs")
+    assert done.exit_code == 2
+    assert "none of the exposures has the name" in said
+
+
+def test_exposures_of_another_binning_are_refused(project):
+    exposures(["S1/a.mrc", "S1/b.mrc"], shape=(192, 320))
+    done, said = run("export", "picks.csv", "--to", "cryosparc", "--exposures", "exposures.cs")
+    assert done.exit_code == 2
+    assert "has 160 × 96 pixels, and 320 × 192 in cryoSPARC" in said
+    assert not Path("for_cryosparc").exists()
+    done, said = run("export", "picks.csv", "--to", "eman", "--exposures", "exposures.cs")
+    assert done.exit_code == 2
+    assert "for cryoSPARC only" in said
+
+
+def test_cryosparc_without_sizes_gets_no_dataset_and_is_told(project):
+    write_picks("more.csv", make("gone.mrc", [[1, 2]]))
+    done, said = run("export", "picks.csv", "--to", "cryosparc")
+    assert Path("for_cryosparc/picks.cs").is_file()
+    done, said = run("export", "more.csv", "--to", "cryosparc")
+    assert done.exit_code == 0, said
+    assert "picks.cs was not written: the size or pixel size of 1 of 1 micrographs" in said
+    assert "Of earlier picks, and still there: picks.cs" in said

@@ -88,6 +88,8 @@ def export(
         if saved is None:
             typer.echo(f"Nothing was written to {output} (--dry-run).")
             return
+        for note in saved.notes:
+            warn(note)
         for what, path in saved.files.items():
             typer.echo(f"  {what}: {path}")
         answers = export_answers(opened, output / ANSWERS)
