@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ _REMEDIES = {
     errno.EEXIST: "a file stands where a folder is needed: choose another --output folder",
     errno.ENAMETOOLONG: "choose an --output folder with a shorter path",
 }
+
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{12}(\.\w+)?")
 
 
 class OutputError(CryomaeError):
@@ -58,7 +61,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         When the disk is full, read-only or otherwise refuses.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f"{_temporary(target.stem)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -98,7 +101,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     target = Path(path).absolute()
     there = target.is_dir()
     above = target if there else target.parent
-    temporary = above / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    temporary = above / _temporary(target.name)
     try:
         if target.exists() and not there:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -117,6 +120,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder is called as those that a killed program leaves unfinished."""
+    return bool(_UNFINISHED.fullmatch(name))
+
+
+def _temporary(name: str) -> str:
+    return f".{name[:100]}.{secrets.token_hex(6)}"
 
 
 def _move_files(source: Path, target: Path) -> None:

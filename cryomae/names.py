@@ -67,16 +67,22 @@ def settle(name: str, known: Collection[str]) -> str:
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Of some names, those that share most folders with ``name``, counted from the file.
 
+    Of names that share as many, those win that have no other folders.
+
     Examples
     --------
     >>> nearest("boxes/day1/a.box", ["MotionCorr/day1/a.mrc", "MotionCorr/day2/a.mrc"])
     ['MotionCorr/day1/a.mrc']
+    >>> nearest("boxes/a.box", ["day1/a.mrc", "a.mrc"])
+    ['a.mrc']
     """
 
-    def shared(other: str) -> int:
-        pairs = zip(reversed(folders), reversed(PurePosixPath(other).parent.parts), strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    def likeness(other: str) -> tuple[int, bool]:
+        own = PurePosixPath(other).parent.parts
+        pairs = zip(reversed(folders), reversed(own), strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return shared, shared == len(own)
 
     folders = PurePosixPath(name).parent.parts
-    counts = {other: shared(other) for other in known}
-    return [other for other, count in counts.items() if count == max(counts.values())]
+    found = {other: likeness(other) for other in known}
+    return [other for other, like in found.items() if like == max(found.values())]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from cryomae.atomic import atomic_folder
+from cryomae.atomic import atomic_folder, is_temporary
 from cryomae.batch.layout import SUFFIX, output_stems
 from cryomae.batch.tables import project_path, short_names
 from cryomae.formats import Context, Format, cryosparc, eman2, format_named, star, write_picks
@@ -203,8 +203,8 @@ def _write_each(
 def _others(output: Path, written: Collection[PurePosixPath], ending: str) -> tuple[str, ...]:
     """Say which files of the same kind lie there and are not of these picks."""
     found = (PurePosixPath(file.relative_to(output)) for file in output.rglob(f"*{ending}"))
-    visible = {file for file in found if not any(part.startswith(".") for part in file.parts)}
-    others = sorted(str(file) for file in visible - set(written))
+    whole = {file for file in found if not any(is_temporary(part) for part in file.parts)}
+    others = sorted(str(file) for file in whole - set(written))
     if not others:
         return ()
     shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cryomae.atomic import is_temporary
 from cryomae.errors import FormatError, InputError, NoCoordinatesError
 from cryomae.formats import format_of, list_formats, read_picks
 from cryomae.formats.star import (
@@ -102,16 +103,13 @@ def read_all(path: Path) -> list[Coordinates]:
 
 
 def coordinate_files(folder: Path) -> list[Path]:
-    """Files below a folder whose suffix is one of a format; hidden ones are left out.
-
-    Hidden are files that a program was stopped in writing, too.
-    """
+    """Files below a folder whose suffix is one of a format, less those left unfinished."""
     suffixes = {suffix for form in list_formats() for suffix in form.suffixes}
     return sorted(
         file
         for file in folder.rglob("*")
         if file.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not any(is_temporary(part) for part in file.relative_to(folder).parts)
         and file.is_file()
     )
 

@@ -7,24 +7,22 @@ optics block. Columns and their order are those of RELION's own autopicker.
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import starfile
 from numpy.typing import NDArray
 
 from cryomae.atomic import atomic_path, write_text
 from cryomae.errors import FormatError, NoCoordinatesError
 from cryomae.formats.registry import Context, Format
 from cryomae.formats.values import check_finite, numbers
+from cryomae.io.star_blocks import NAME, read_blocks
 from cryomae.picks import Picks
 
 X, Y = "rlnCoordinateX", "rlnCoordinateY"
 SCORE = "rlnAutopickFigureOfMerit"
-NAME = "rlnMicrographName"
 COORDINATES = "rlnMicrographCoordinates"
 _COLUMNS = (X, Y, SCORE, "rlnClassNumber", "rlnAnglePsi")
 
@@ -213,33 +211,10 @@ def _loop(block: str, columns: Iterable[str], rows: list[str]) -> str:
 
 def _quote(text: str) -> str:
     """Quote a name that STAR would take for something else."""
-    reserved = text.startswith(("_", "#", "data_", "loop_")) or not text
-    return f'"{text}"' if reserved or any(c.isspace() for c in text) else text
-
-
-def read_blocks(path: str | Path) -> dict[str, pd.DataFrame]:
-    """Blocks of a STAR file as tables, single values as a table of one row.
-
-    Parameters
-    ----------
-    path : str or Path
-        Any STAR file.
-
-    Raises
-    ------
-    FormatError
-        If it cannot be read or is no STAR file.
-    """
-    linecache.clearcache()  # starfile reads through it, and would give a changed file's old lines
-    try:
-        blocks = starfile.read(path, always_dict=True, parse_as_string=[NAME])
-    except FileNotFoundError as error:
-        raise FormatError("no such file", "check the name", path) from error
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror or error}", "", path) from error
-    except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise FormatError("is not a STAR file", "check that it is complete", path) from error
-    return {k: pd.DataFrame([b]) if isinstance(b, dict) else b for k, b in blocks.items()}
+    special = text.startswith(("_", "data_", "loop_", "'", '"', "$", "[", ";")) or not text
+    if not special and "#" not in text and not any(c.isspace() for c in text):
+        return text
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def coordinate_block(blocks: dict[str, pd.DataFrame], path: str | Path) -> pd.DataFrame:

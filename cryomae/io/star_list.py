@@ -1,14 +1,12 @@
 """Lists of micrographs in RELION's STAR files, of versions 3.0 to 5."""
 
-import linecache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import starfile
 
 from cryomae.errors import FormatError
 from cryomae.io.pixel_size import ALLOWED, is_allowed
+from cryomae.io.star_blocks import read_blocks
 
 _MICROMETRE = 1e4  # in Å
 _OTHER_LISTS = {
@@ -41,7 +39,9 @@ def read_star_list(path: Path) -> list[tuple[str, float | None]]:
     FormatError
         If the file cannot be read, lists something else or lacks a column.
     """
-    blocks = _blocks(path)
+    blocks = read_blocks(path)
+    if not blocks:
+        raise FormatError("not a STAR file: it has no data_ block", _EXAMPLE, path)
     table = _micrographs(blocks, path)
     names = [str(name) for name in table["rlnMicrographName"]]
     if "optics" in blocks:
@@ -61,27 +61,6 @@ def resolve(name: str, star: Path) -> Path:
         return path
     folders = star.resolve().parents
     return next((folder / path for folder in folders if (folder / path).exists()), path)
-
-
-def _blocks(path: Path) -> dict[str, pd.DataFrame]:
-    linecache.clearcache()  # starfile reads through it, and would give a changed file's old lines
-    try:
-        raw: dict[str, Any] = starfile.read(
-            path, always_dict=True, parse_as_string=["rlnMicrographName"]
-        )
-    except FileNotFoundError as error:
-        raise FormatError("no such file", "check the path", path) from error
-    except PermissionError as error:
-        raise FormatError("permission denied", "ask for read access", path) from error
-    except (ValueError, TypeError, IndexError, OSError) as error:
-        cause = (str(error).splitlines() or [""])[0]
-        raise FormatError(f"not a readable STAR file: {cause}", _EXAMPLE, path) from error
-    if not raw:
-        raise FormatError("not a STAR file: it has no data_ block", _EXAMPLE, path)
-    return {
-        name: block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
-        for name, block in raw.items()
-    }
 
 
 def _micrographs(blocks: dict[str, pd.DataFrame], path: Path) -> pd.DataFrame:

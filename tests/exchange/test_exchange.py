@@ -264,11 +264,11 @@ def test_a_damaged_file_of_a_folder_is_named_and_not_passed_over(project, name, 
 
 
 def test_other_files_of_a_folder_are_passed_over_and_empty_ones_told(project):
-    Path("job/.a.0f3a.box").parent.mkdir()
+    Path("job").mkdir()
     for name, content in {
         "a.box": "1 2 20 20\n",
         "b.box": "",
-        ".a.0f3a.box": "1 2 3",  # a program was stopped in writing it
+        ".a.0f3a5b7c9d1e.box": "1 2 3",  # a program was stopped in writing it
         "job.star": "data_job\n\n_rlnJobType 3\n",
         "coords_suffix_x.star": "micrographs.star\n",
         "defocus_info.json": '{"ctf": [1]}',
