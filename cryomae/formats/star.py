@@ -210,9 +210,9 @@ def _loop(block: str, columns: Iterable[str], rows: list[str]) -> str:
 
 
 def _quote(text: str) -> str:
-    """Quote a name that STAR would take for something else."""
-    special = text.startswith(("_", "data_", "loop_", "'", '"', "$", "[", ";")) or not text
-    if not special and "#" not in text and not any(c.isspace() for c in text):
+    """Quote a name that STAR would take for something else, as RELION does."""
+    special = text.startswith(("_", "#", "data_", "loop_", "'", '"')) or not text
+    if not special and not any(c.isspace() for c in text):
         return text
     return f"'{text}'" if '"' in text else f'"{text}"'
 

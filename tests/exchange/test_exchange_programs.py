@@ -13,6 +13,7 @@ import tifffile
 
 from cryomae.exchange import Change, apply, load, save
 from cryomae.formats import Context, format_named, read_picks, write_picks
+from cryomae.formats.star import read_blocks, write_micrographs
 from cryomae.picks import Picks
 
 BOX = 32
@@ -70,11 +71,7 @@ def test_relion_cuts_particles_out_of_converted_picks(need_relion, project, key)
         loaded.context,
         Path("micrographs.star"),
     )
-    run(
-        "relion_preprocess", "--i", "micrographs.star", "--coord_dir", "picked/picks/",
-        "--coord_suffix", "_cryomae.star", "--part_star", "Extract/particles.star",
-        "--part_dir", "Extract/", "--extract", "--extract_size", str(BOX),
-    )  # fmt: skip
+    extract()
     particles = starfile.read("Extract/particles.star")["particles"]
     assert particles["rlnMicrographName"].tolist() == list(PLACES)
     for name in particles["rlnImageName"]:
@@ -136,3 +133,34 @@ def test_topaz_and_cryomae_scale_alike(topaz, project):
     run(topaz, "convert", "ours.txt", "-o", "theirs.txt", "--up-scale", "4")
     ours, _ = apply(project, Change(scale=4), Context(), Path("ours.txt"))
     assert np.array_equal(read_picks("theirs.txt").xy, ours.xy)
+
+
+@pytest.mark.relion
+def test_relion_reads_odd_names_as_they_are(need_relion, project):
+    """Spaces need quotation marks; RELION itself cannot do with # in names, or such folders."""
+    old = Path("micrographs.star").read_text()
+    names = ["grid1/b c (1).mrc", "日本/µ's.mrc", "_u.mrc", "[1].mrc", "data_x.mrc", "a=b,@c.mrc"]
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy("mics/a.mrc", name)
+    write_micrographs("names.star", dict.fromkeys(names, 1.0))
+    listed = Path("names.star").read_text().partition("data_micrographs")[2]
+    Path("micrographs.star").write_text(
+        f"{old.partition('data_micrographs')[0]}data_micrographs{listed}"
+    )
+    (row, column) = PLACES["mics/a.mrc"][1]
+    picks = Picks.concat(Picks.from_arrays(name, [[column, row]], [0.5], 20.0) for name in names)
+    save(picks, Path("picked"), format_named("relion"), Context(), Path("micrographs.star"))
+    extract()
+    particles = read_blocks("Extract/particles.star")["particles"]
+    assert particles["rlnMicrographName"].tolist() == names
+    run("relion_star_handler", "--i", "micrographs.star", "--o", "copy.star")
+    assert read_blocks("copy.star")["micrographs"]["rlnMicrographName"].tolist() == names
+
+
+def extract():
+    run(
+        "relion_preprocess", "--i", "micrographs.star", "--coord_dir", "picked/picks/",
+        "--coord_suffix", "_cryomae.star", "--part_star", "Extract/particles.star",
+        "--part_dir", "Extract/", "--extract", "--extract_size", str(BOX),
+    )  # fmt: skip
