@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def measure(arm: str, folder: Path, diameter: float, output: Path) -> dict[str, 
     environment = dict(os.environ)
     if arm == "serial, 1 thread":
         environment["OMP_NUM_THREADS"] = "1"
-    load, begin = os.getloadavg()[0], time.perf_counter()
+    load, begin, cpu = os.getloadavg()[0], time.perf_counter(), children_cpu()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begin
     if done.returncode:
@@ -99,10 +100,17 @@ def measure(arm: str, folder: Path, diameter: float, output: Path) -> dict[str, 
         "micrographs": len(ledger.histories),
         "scoring_seconds": round(last - first, 1),
         "command_seconds": round(seconds, 1),
+        "cpu_seconds": round(children_cpu() - cpu, 1),
         "memory": [growth(path) for path in sorted((output / "ledger").glob("*.jsonl"))],
         "bytes": digest(output),
         "load_before": round(load, 2),
     }
+
+
+def children_cpu() -> float:
+    """Seconds that cores have worked for processes started here; other load leaves it alone."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def growth(path: Path) -> dict[str, float]:
@@ -129,14 +137,15 @@ def digest(output: Path) -> str:
 def show(found: dict[str, dict]) -> None:
     """Print the table."""
     base = found.get("serial", next(iter(found.values())))
-    print("| | scoring | whole command | times serial | memory growth, 100th to last | bytes |")
-    print("|---|---|---|---|---|---|")
+    print("| | scoring | command | times serial | core seconds | memory, 100th to last | bytes |")
+    print("|---|---|---|---|---|---|---|")
     for arm, one in found.items():
         grown = max(m["last"] - m["after_100"] for m in one["memory"])
         print(
             f"| {arm} | {one['scoring_seconds']} s | {one['command_seconds']} s | "
             f"{base['scoring_seconds'] / one['scoring_seconds']:.2f} "
-            f"({base['command_seconds'] / one['command_seconds']:.2f}) | {grown:+.0f} MiB | "
+            f"({base['command_seconds'] / one['command_seconds']:.2f}) | {one['cpu_seconds']} | "
+            f"{grown:+.0f} MiB | "
             f"{'as serial' if one['bytes'] == base['bytes'] else 'DIFFERENT'} |"
         )
 

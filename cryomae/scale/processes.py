@@ -21,7 +21,7 @@ from cryomae.errors import CryomaeError
 from cryomae.scale.backend import Answer, Item, Lost, Work
 
 _GRACE = 30.0  # seconds to finish an item when the work is stopped
-_FALSE_STARTS = 3  # processes in a row that may die before they are ready
+_FALSE_STARTS = 5  # processes in a row that may die before they are ready
 
 
 class Processes:

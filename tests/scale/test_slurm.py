@@ -112,16 +112,12 @@ def test_workers_of_dask_one_of_which_is_cancelled(run, wanted):
     for line in process.stderr:
         if line.startswith("[2/12]"):
             break
-    run(
-        "scancel",
-        "--state=RUNNING",
-        "--name=dask-worker",
-        run("squeue", "-h", "-o", "%A").split()[0],
-    )
+    workers = ("squeue", "--me", "--name=dask-worker", "--noheader", "--format=%A")
+    run("scancel", run(*workers).split()[0])
     told = process.stderr.read()
     assert process.wait() == 0, told
     assert picks(run, "dask") == wanted
     deadline = time.monotonic() + 60
-    while run("squeue", "-h") and time.monotonic() < deadline:
+    while run(*workers) and time.monotonic() < deadline:
         time.sleep(1)
-    assert run("squeue", "-h") == "", "jobs are left behind"
+    assert run(*workers) == "", "jobs are left behind"
