@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -95,4 +96,5 @@ class Workspace(QObject):
     def _leave(self, key: int) -> None:
         self._users.discard(key)
         if not self._users:
-            self.close()
+            with suppress(RuntimeError):  # Python ends, and Qt's objects are gone already
+                self.close()
