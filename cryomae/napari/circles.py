@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from cryomae.napari.marks import Marks, compose, in_angstrom, nearest
 from cryomae.napari.state import NOTHING, Display, Found
@@ -39,13 +39,18 @@ class Circles(QObject):
         self.ruler: tuple[float, float, float] | None = None
         self._desk, self._stage, self._display, self._layers = desk, stage, display, layers
         self._found: tuple[Found, int, Found] | None = None
+        # News come in flocks: a key gives a new standing and then moves to another micrograph.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.draw)
         stage.shown.connect(self.draw)
         stage.turned.connect(self._forget_ruler)
-        desk.changed.connect(self.draw)
-        desk.picks_changed.connect(self.draw)
+        desk.changed.connect(self._draw_soon)
+        desk.picks_changed.connect(self._draw_soon)
 
-    def draw(self, *_: object) -> None:
+    def draw(self) -> None:
         """Draw them anew."""
+        self._soon.stop()
         standing, at, size = self._desk.standing, self._stage.at, self._stage.pixel_size
         marks = None
         if standing is not None and at >= 0:
@@ -59,7 +64,7 @@ class Circles(QObject):
     def ask(self, on: bool) -> None:
         """Show the proposal that is asked, or what is picked alone."""
         self.asking = on
-        self.draw()
+        self._draw_soon()
 
     def nearest(self, yx: tuple[float, float]) -> int | None:
         """Index of the circle under a place."""
@@ -76,6 +81,7 @@ class Circles(QObject):
 
     def show_ruler(self, across: float | None) -> None:
         """Draw the ruler where it was, or in the middle of the screen; None takes it away."""
+        before = self.ruler
         if across is None or not self._stage.showing:
             self.ruler = None
         elif self.ruler is not None:
@@ -83,7 +89,11 @@ class Circles(QObject):
         else:
             centre = [float(c) for c in self._stage.viewer.scene.camera.center[-2:]]
             self.ruler = (centre[0], centre[1], across)
-        self.draw()
+        if self.ruler != before:
+            self.draw()
+
+    def _draw_soon(self, *_: object) -> None:
+        self._soon.start(0)
 
     def _forget_ruler(self, *_: object) -> None:
         self.ruler = None

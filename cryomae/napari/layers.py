@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MICROGRAPH, PARTICLES = "micrograph", "particles"
 """Their names."""
 
+_FILL = 1000  # points by which the layer grows
+
 
 class Layers:
     """What is on the canvas.
@@ -44,41 +46,57 @@ class Layers:
         for layer in (self.image, self.points):
             if layer not in self._viewer.layers:
                 self._viewer.add_layer(layer)
-        # Its place in pixels of the file stays the same however small the picture is.
-        self.image.data = shown.picture.image
-        self.image.scale = shown.picture.spacing
-        self.image.visible = True
+        image = self.image
+        # Each change makes napari go over all layers: only what differs is changed.
+        if not np.array_equal(image.scale, shown.picture.spacing):
+            # Its place in pixels of the file stays the same however small the picture is.
+            image.scale = shown.picture.spacing
+        if image.data is not shown.picture.image:
+            image.data = shown.picture.image
+        if not image.visible:
+            image.visible = True
 
     def blank(self) -> None:
         """Show nothing, rather than what is not asked for any more."""
-        self.image.visible = False
+        if self.image.visible:
+            self.image.visible = False
         self.mark(None, None)
 
     def contrast(self, shown: Shown, low: float, high: float) -> None:
         """Choose the greys by percentiles."""
         bottom, top = limits(shown.ordered, low, high)
         ends = float(shown.ordered[0]), float(shown.ordered[-1])
-        self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
+        # Once the range was as wide, it can stay: the sliders of napari need no more.
+        left, right = self.image.contrast_limits_range
+        if left > min(bottom, ends[0]) or right < max(top, ends[1]):
+            self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
         self.image.contrast_limits = (bottom, top)
 
     def mark(self, marks: Marks | None, pixel_size: float | None) -> None:
         """Draw circles; their sizes are in Å."""
-        layer = self.points
-        nothing = marks is None or pixel_size is None or not len(marks)
-        if nothing and not len(layer.data):
+        layer, count = self.points, 0 if marks is None else len(marks)
+        if not count and not layer.shown.any():
             return
-        # One update of the screen for all that changes.
-        with layer.events.set_data.blocker():
-            if marks is None or pixel_size is None or nothing:
-                layer.data = np.zeros((0, 2), np.float32)
-            else:
+        # Points that are not shown fill the layer up, because napari takes long over each that
+        # is added or taken away; and each change would draw all of them anew.
+        with (
+            layer.events.blocker_all(),
+            layer._border.events.blocker_all(),
+            layer._face.events.blocker_all(),
+            layer._block_refresh(),
+        ):
+            if count > len(layer.data):
+                layer.data = np.zeros((_FILL * -(-count // _FILL), 2), np.float32)
+                layer.face_color = np.zeros((len(layer.data), 4), np.float32)
+            rest = len(layer.data) - count
+            layer.shown = np.arange(len(layer.data)) < count
+            if marks is not None and pixel_size is not None:
                 size = marks.size / pixel_size
-                layer.data = marks.yx
-                layer.size = size
-                layer.border_width = marks.width * size
-                layer.border_color = marks.colour
-                layer.face_color = np.zeros((len(marks), 4), np.float32)
-        layer.refresh(extent=False)
+                layer.data = np.concatenate([marks.yx, np.repeat(marks.yx[-1:], rest, 0)])
+                layer.size = np.concatenate([size, np.ones(rest)])
+                layer.border_width = np.concatenate([marks.width * size, np.zeros(rest)])
+                layer.border_color = np.concatenate([marks.colour, np.zeros((rest, 4))])
+        layer.refresh(extent=False, thumbnail=False)
 
     def look_at(self, yx: tuple[float, float], across: float) -> None:
         """Point the camera at a place; ``across`` pixels of the file fill the canvas."""
