@@ -7,12 +7,21 @@ scores is learnt on top of it::
 
 with ``logit_0`` and the standardised latents ``z`` of the model that the session started from.
 The loss is that of few-shot training (`cryomae.train.fewshot`) with everything below the head
-kept as it is: the cross entropy of confirmed particles and rejected places, plus that of
-unlabelled places against what the starting model believes of them (a place with a score of
-0.3 counts as three tenths of a particle: the positive-unlabelled weight), plus a quadratic
-penalty, which makes the starting model the answer where nothing is known. It is convex, so the
-same answers give the same head whatever the order they came in. As the encodings do not move,
-self and cross similarity would only be constants here; ``cryomae train`` has them.
+kept as it is. With ``u`` the unlabelled places and ``p`` what the starting model believes::
+
+      sum over answered proposals   cross entropy
+    + BELIEF * mean over u          cross entropy against p
+    + CLICK  * sum over clicked     -logit
+    + CLICK  * clicks / mean(p) * mean over u  softplus(logit)
+    + quadratic penalty, which makes the starting model the answer where nothing is known
+
+A particle that the user looked for says what particles look like, and not how many of the
+places like it are particles: counted as answers, 15 of them would make everything a particle.
+They enter by the positive-unlabelled risk (du Plessis, Niu and Sugiyama, *Convex formulation
+for learning from positive and unlabeled data*, 2015), where the share of particles is what the
+starting model believes. The loss is convex, so the same answers give the same head whatever
+the order they came in. As the encodings do not move, self and cross similarity would only be
+constants here; ``cryomae train`` has them.
 
 The curvature at the solution gives a Gaussian over heads (Laplace's approximation: MacKay,
 *The evidence framework applied to classification networks*, 1992). Draws from it are the
@@ -39,6 +48,10 @@ SLOPE_SPREAD, OFFSET_SPREAD, WEIGHT_SPREAD = 0.8, 2.0, 0.6
 
 BELIEF = 3.0
 """Answers that all unlabelled places together count for."""
+
+CLICK = 0.5
+"""Answers that a clicked particle counts for; like the others chosen on simulated sets
+(``scripts/benchmark_active.py`` on configs/active.yaml)."""
 
 _UNLABELLED = 4000  # places that stand for all of them
 _ROWS = 65_536  # candidates that are scored at a time
@@ -162,7 +175,12 @@ def base_head(pool: Pool) -> Head:
 
 
 def learn(
-    pool: Pool, rows: NDArray[np.intp], y: NDArray[np.integer], start: Head | None = None
+    pool: Pool,
+    rows: NDArray[np.intp],
+    y: NDArray[np.integer],
+    start: Head | None = None,
+    *,
+    clicked: NDArray[np.bool_] | None = None,
 ) -> Head:
     """Learn a head from answers.
 
@@ -175,6 +193,9 @@ def learn(
         1 for a particle, 0 for none.
     start : Head, optional
         Where to begin, such as the head before these answers; changes time, not the result.
+    clicked : ndarray of bool, shape (a,), optional
+        Particles that the user looked for, where the others were asked about: what they look
+        like is known, and not how often places like them are particles. Default none.
     """
     base = start or base_head(pool)
     if not len(rows):
@@ -187,21 +208,34 @@ def learn(
     rest = rest[np.linspace(0, len(rest) - 1, min(len(rest), _UNLABELLED)).astype(np.intp)]
     others = base.features(pool, rest).astype(np.float64)
     features = np.concatenate([answers, others])
-    target = np.concatenate([truth, _sigmoid(others[:, 0])])
+    believed = _sigmoid(others[:, 0])
+    target = np.concatenate([truth, believed])
     weight = np.concatenate([np.ones(len(rows)), np.full(len(rest), BELIEF / max(len(rest), 1))])
+    found = np.zeros(len(rows), bool) if clicked is None else np.asarray(clicked, bool)
+    pull, push = np.zeros(features.shape[1]), 0.0
+    if found.any() and len(rest):
+        weight[: len(rows)][found] = 0
+        pull = CLICK * answers[found].sum(axis=0)
+        push = CLICK * found.sum() / max(believed.sum(), 1)
     precision = 1 / _prior_spread() ** 2
     middle = _middle()
 
     def loss(mean: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = features @ mean
-        value = (weight * (np.logaddexp(0, z) - target * z)).sum()
+        soft = np.logaddexp(0, z)
+        value = (weight * (soft - target * z)).sum()
+        value += push * soft[len(rows) :].sum() - pull @ mean
         value += 0.5 * (precision * (mean - middle) ** 2).sum()
-        slope = features.T @ (weight * (_sigmoid(z) - target)) + precision * (mean - middle)
+        chance = _sigmoid(z)
+        error = weight * (chance - target)
+        error[len(rows) :] += push * chance[len(rows) :]
+        slope = features.T @ error - pull + precision * (mean - middle)
         return float(value), slope
 
     solved = optimize.minimize(loss, base.mean, jac=True, method="L-BFGS-B",
                                options={"maxiter": 500})  # fmt: skip
     chance = _sigmoid(features @ solved.x)
+    weight[len(rows) :] += push
     curvature = (features * (weight * chance * (1 - chance))[:, None]).T @ features
     curvature[np.diag_indices_from(curvature)] += precision
     lower = linalg.cholesky(curvature, lower=True)

@@ -45,6 +45,8 @@ class Labels:
         What is known, in order of row.
     y : ndarray of int, shape (a,)
         1 for a particle, 0 for none.
+    clicked : ndarray of bool, shape (a,)
+        Particles that the user pointed out, where the others answer a proposal.
     confirmed : ndarray of int
         Rows that are picked whatever their score, the one confirmed last first.
     refused : ndarray of int
@@ -56,6 +58,7 @@ class Labels:
 
     rows: NDArray[np.intp]
     y: NDArray[np.intp]
+    clicked: NDArray[np.bool_]
     confirmed: NDArray[np.intp]
     refused: NDArray[np.intp]
     asked: NDArray[np.intp]
@@ -106,6 +109,7 @@ def label(pool: Pool, state: State, candidates: int) -> Labels:
     return Labels(
         rows[kept],
         y[kept],
+        np.array([e.proposal is None for e in entries], bool)[kept] & (y[kept] == 1),
         confirmed,
         np.array(sorted(refused), dtype=np.intp),
         np.array(sorted(r for r in asked if r < len(pool)), dtype=np.intp),

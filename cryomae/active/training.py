@@ -138,7 +138,7 @@ def fit(
             session,
         )
     tell("learning", 0.3)
-    head = learn(pool, rows, y, given.before)
+    head = learn(pool, rows, y, given.before, clicked=labels.clicked[usable])
     tell("threshold", 0.5)
     part, own, truth = without(pool, given.excluded, rows, y)
     rng = np.random.default_rng([given.seed, given.journal])

@@ -75,7 +75,8 @@ def run(data: PooledSet, job: Job) -> list[dict[str, float]]:
     seconds = SECONDS["exemplar"] * len(rows)
     found = []
     while True:
-        head = learn(pool, rows, said[rows], head)
+        clicked = np.arange(len(rows)) < job.exemplars
+        head = learn(pool, rows, said[rows], head, clicked=clicked)
         figures = _figures(data, pool, test, here, there, head, rows, said[rows], rng)
         count = len(rows) + len(skipped)
         figures |= {"answers": count, "seconds": seconds, "positives": int(said[rows].sum())}

@@ -141,6 +141,20 @@ def test_answers_teach_what_the_scores_do_not_know():
     assert 1 - ranked(head.logits(pool)) < 0.5 * (1 - ranked(pool.logit))
 
 
+def test_clicked_particles_do_not_make_everything_a_particle():
+    pool, y = made_pool()
+    rows = np.flatnonzero(y)[:15]
+    before = base_head(pool).probability(pool)
+    clicked = np.ones(15, bool)
+    after = learn(pool, rows, y[rows], clicked=clicked).probability(pool)
+    assert after.sum() == pytest.approx(before.sum(), rel=0.3)
+
+    def ranked(score):
+        return (score[y == 1][:, None] > score[y == 0]).mean()
+
+    assert ranked(after) > ranked(before)
+
+
 def test_the_order_of_answers_and_the_start_change_nothing():
     pool, y = made_pool()
     order = np.random.default_rng(1).permutation(80)
