@@ -73,15 +73,28 @@ class Pulse(QObject):
 
 
 class Paints(QObject):
-    """Counts how often the canvas was painted."""
+    """Notices when the canvas was painted and shows what it should.
+
+    Attributes
+    ----------
+    right : callable
+        Whether the window is as it should be.
+    at : float or None
+        When it was first painted so.
+    """
 
     def __init__(self, canvas: Any) -> None:
         super().__init__()
-        self.count = 0
+        self.expect(lambda: False)
         canvas.events.draw.connect(self._painted, position="last")
 
+    def expect(self, right: Callable[[], Any]) -> None:
+        """Wait for something else."""
+        self.right, self.at = right, None
+
     def _painted(self, event: object) -> None:
-        self.count += 1
+        if self.at is None and self.right():
+            self.at = time.perf_counter()
 
 
 def make_micrographs(folder: Path, count: int, side: int, rng: np.random.Generator) -> None:
@@ -177,41 +190,38 @@ class Bench:
         end = time.perf_counter() + seconds
         self.until(lambda: time.perf_counter() > end)
 
-    def painted(self) -> None:
-        """Wait for the canvas to be painted."""
-        count = self.paints.count
-        self.canvas.update()
-        self.until(lambda: self.paints.count > count)
-
     def move(self, frames: int) -> list[float]:
         """Move the picture; ms from each move until it is painted."""
         camera = self.viewer.scene.camera
         taken = []
         for number in range(frames):
+            self.paints.expect(lambda: True)
             begin = time.perf_counter()
             y, x = camera.center[-2:]
             camera.center = (0, y + 10 * (-1) ** number, x + 10)
-            self.painted()
-            taken.append(1e3 * (time.perf_counter() - begin))
+            self.until(lambda: self.paints.at)
+            taken.append(1e3 * (self.paints.at - begin))
         return taken
 
     def answer(self, key: Qt.Key) -> float:
         """Press a key; ms until the next proposal is on screen."""
-        before = self.desk.standing
-        begin = time.perf_counter()
-        QTest.keyClick(self.canvas, key)
-        self.until(lambda: self.desk.standing.at != before.at and self.desk.standing.current)
-        asked = self.desk.standing.current
-        camera = self.viewer.scene.camera
-        self.until(
-            lambda: (
-                self.stage.showing
+        before, camera = self.desk.standing.at, self.viewer.scene.camera
+
+        def right() -> bool:
+            asked = self.desk.standing.current
+            return (
+                self.desk.standing.at != before
+                and asked is not None
+                and self.stage.showing
                 and self.stage.at == asked.micrograph
                 and np.allclose(camera.center[-2:], (asked.y, asked.x), atol=0.01)
             )
-        )
-        self.painted()
-        return 1e3 * (time.perf_counter() - begin)
+
+        self.paints.expect(right)
+        begin = time.perf_counter()
+        QTest.keyClick(self.canvas, key)
+        self.until(lambda: self.paints.at)
+        return 1e3 * (self.paints.at - begin)
 
 
 def main() -> None:
@@ -258,7 +268,7 @@ def measure(place: Path, answers: int) -> bool:
             bench.settle(0.05)
     bench.viewer.reset_view()
     bench.settle()
-    shown = len(bench.stage.viewer.layers["particles"].data)
+    shown = int(bench.viewer.layers["particles"].shown.sum())
     times[f"a frame of moving the picture, {shown:,} picks"] = bench.move(40)
     with bench.stall("answering while it trains", stalls):
         bench.desk.train()

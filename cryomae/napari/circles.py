@@ -59,7 +59,7 @@ class Circles(QObject):
         shown = None
         if size is not None and self._display.circles:
             shown = in_angstrom(marks, standing.diameter if standing else None, self.ruler)
-        self._layers.mark(shown, size)
+        self._layers.mark(None if shown is None or size is None else shown.scaled(1 / size))
 
     def ask(self, on: bool) -> None:
         """Show the proposal that is asked, or what is picked alone."""

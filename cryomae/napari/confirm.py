@@ -50,7 +50,6 @@ class ConfirmPanel(Panel):
         self._lay_out()
         self._connect()
         self._working(LEARN, None)
-        self._changed(self.workspace.desk.standing)
 
     def _lay_out(self) -> None:
         self.body.addWidget(self.question)
@@ -96,20 +95,20 @@ class ConfirmPanel(Panel):
         self.auto.toggled.connect(self._set_auto)
         self.gallery.clicked.connect(desk.go_to)
         self.export.clicked.connect(lambda: self.open_step("Export"))
-        desk.changed.connect(self._changed)
-        desk.opened.connect(self._changed)
         desk.working.connect(self._working)
 
     def entered(self) -> None:
         """Go to the proposal that is asked."""
         self._asked = None
         self.workspace.circles.ask(True)
-        self._changed(self.workspace.desk.standing)
 
     def _set_auto(self, on: bool) -> None:
         self.workspace.desk.auto_train = on
 
-    def _changed(self, standing: Standing | None) -> None:
+    def refresh(self) -> None:
+        """Show the question and what was learnt."""
+        standing = self.workspace.desk.standing
+        self.gallery.follow()
         if standing is None:
             self.question.setText("No session is open")
             self.why.setText("Open micrographs in step 1 first.")
@@ -141,7 +140,7 @@ class ConfirmPanel(Panel):
         """Move the camera, if another proposal is asked than before."""
         current = standing.current
         asked = None if current is None else (current.micrograph, current.id)
-        if not self.isVisible() or asked == self._asked:
+        if asked == self._asked:
             return
         self._asked = asked
         if asked is not None:

@@ -18,7 +18,7 @@ from cryomae.napari.panel import Panel, button, heading, words
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from cryomae.napari.state import Found, Standing
+    from cryomae.napari.state import Standing
     from cryomae.napari.workspace import Workspace
 
 
@@ -96,7 +96,6 @@ class CuratePanel(Panel):
         self._lay_out()
         self._load_display()
         self._connect()
-        self._changed(self.workspace.desk.standing)
 
     def _lay_out(self) -> None:
         self.body.addWidget(self.summary)
@@ -129,15 +128,7 @@ class CuratePanel(Panel):
         self.edit.toggled.connect(self._set_editing)
         self.confirm.clicked.connect(lambda: self.open_step("Confirm"))
         self.export.clicked.connect(lambda: self.open_step("Export"))
-        stage.turned.connect(self._turned)
-        desk.changed.connect(self._changed)
-        desk.opened.connect(self._changed)
-        desk.picks_changed.connect(self._picked)
         self.workspace.display_changed.connect(self._load_display)
-
-    def entered(self) -> None:
-        """Show picks and nothing that is asked."""
-        self.workspace.circles.ask(False)
 
     def _load_display(self) -> None:
         display = self.workspace.display
@@ -162,13 +153,10 @@ class CuratePanel(Panel):
     def _set_editing(self, on: bool) -> None:
         self.workspace.mouse.editing = on
 
-    def _turned(self, *_: object) -> None:
-        self._changed(self.workspace.desk.standing)
-
-    def _picked(self, found: Found) -> None:
-        self._changed(self.workspace.desk.standing)
-
-    def _changed(self, standing: Standing | None) -> None:
+    def refresh(self) -> None:
+        """Show scores, thresholds and counts."""
+        standing = self.workspace.desk.standing
+        self.table.load()
         if standing is None:
             self.summary.setText("Open micrographs in step 1 first.")
             return

@@ -13,7 +13,7 @@ from cryomae.napari.panel import Panel, button, heading, words
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from cryomae.napari.state import Found, Job, Standing
+    from cryomae.napari.state import Job, Standing
     from cryomae.napari.worker import Written
     from cryomae.napari.workspace import Workspace
 
@@ -61,14 +61,8 @@ class ExportPanel(Panel):
         self.browse.clicked.connect(self._ask)
         self.write.clicked.connect(self._write)
         desk.opened.connect(self._opened)
-        desk.changed.connect(self._changed)
-        desk.picks_changed.connect(self._picked)
         desk.working.connect(self._working)
         self._opened(desk.standing)
-
-    def entered(self) -> None:
-        """Show picks and nothing that is asked."""
-        self.workspace.circles.ask(False)
 
     def _ask(self) -> None:
         found = QFileDialog.getExistingDirectory(self, "Folder to write to", self.folder.text())
@@ -96,12 +90,10 @@ class ExportPanel(Panel):
             self.folder.setText(
                 str(standing.path.absolute().parent / f"{standing.path.name}_picks")
             )
-        self._changed(standing)
 
-    def _picked(self, found: Found) -> None:
-        self._changed(self.workspace.desk.standing)
-
-    def _changed(self, standing: Standing | None) -> None:
+    def refresh(self) -> None:
+        """Show what would be written."""
+        standing = self.workspace.desk.standing
         if standing is None:
             self.summary.setText("Open micrographs in step 1 first.")
             return

@@ -43,9 +43,8 @@ class Gallery(QWidget):
         self._crops: dict[tuple[int, float, float], QImage] = {}
         self._first = 0
         self.setToolTip("Proposals to come and answered ones; click one to go there.")
-        workspace.desk.changed.connect(self._changed)
-        workspace.desk.opened.connect(self._opened)
-        workspace.stage.images.ready.connect(self._changed)
+        workspace.desk.opened.connect(lambda _: self._crops.clear())
+        workspace.stage.images.ready.connect(self.update)
 
     def sizeHint(self) -> QSize:
         """A few rows."""
@@ -116,7 +115,8 @@ class Gallery(QWidget):
             self._crops[key] = to_image(ready.crops.crop(proposal.x, proposal.y))
         return self._crops[key]
 
-    def _changed(self, *_: object) -> None:
+    def follow(self) -> None:
+        """Show the proposals round the one that is asked now."""
         standing = self._workspace.desk.standing
         if standing is not None:
             # The one that is asked is in the first row: most of what is seen is yet to come.
@@ -124,10 +124,6 @@ class Gallery(QWidget):
             rows = max(1, -(-len(standing.proposals) // _COLUMNS))
             self._first = _COLUMNS * max(0, min(row, rows - _ROWS))
         self.update()
-
-    def _opened(self, *_: object) -> None:
-        self._crops.clear()
-        self._changed()
 
     def _side(self, width: int) -> float:
         return (width - (_COLUMNS - 1) * _GAP) / _COLUMNS

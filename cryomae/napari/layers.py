@@ -31,6 +31,7 @@ class Layers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._marks: Marks | None = None
         self.image = Image(np.zeros((2, 2), np.float32), name=MICROGRAPH)
         self.points = Points(
             np.zeros((0, 2), np.float32),
@@ -60,7 +61,7 @@ class Layers:
         """Show nothing, rather than what is not asked for any more."""
         if self.image.visible:
             self.image.visible = False
-        self.mark(None, None)
+        self.mark(None)
 
     def contrast(self, shown: Shown, low: float, high: float) -> None:
         """Choose the greys by percentiles."""
@@ -72,11 +73,12 @@ class Layers:
             self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
         self.image.contrast_limits = (bottom, top)
 
-    def mark(self, marks: Marks | None, pixel_size: float | None) -> None:
-        """Draw circles; their sizes are in Å."""
-        layer, count = self.points, 0 if marks is None else len(marks)
-        if not count and not layer.shown.any():
+    def mark(self, marks: Marks | None) -> None:
+        """Draw circles; their sizes are in pixels of the file."""
+        if marks is self._marks or (marks and self._marks and marks.same_as(self._marks)):
             return
+        self._marks = marks
+        layer, count = self.points, 0 if marks is None else len(marks)
         # Points that are not shown fill the layer up, because napari takes long over each that
         # is added or taken away; and each change would draw all of them anew.
         with (
@@ -90,11 +92,10 @@ class Layers:
                 layer.face_color = np.zeros((len(layer.data), 4), np.float32)
             rest = len(layer.data) - count
             layer.shown = np.arange(len(layer.data)) < count
-            if marks is not None and pixel_size is not None:
-                size = marks.size / pixel_size
+            if marks:
                 layer.data = np.concatenate([marks.yx, np.repeat(marks.yx[-1:], rest, 0)])
-                layer.size = np.concatenate([size, np.ones(rest)])
-                layer.border_width = np.concatenate([marks.width * size, np.zeros(rest)])
+                layer.size = np.concatenate([marks.size, np.ones(rest)])
+                layer.border_width = np.concatenate([marks.width * marks.size, np.zeros(rest)])
                 layer.border_color = np.concatenate([marks.colour, np.zeros((rest, 4))])
         layer.refresh(extent=False, thumbnail=False)
 

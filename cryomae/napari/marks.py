@@ -54,6 +54,15 @@ class Marks:
     def __len__(self) -> int:
         return len(self.yx)
 
+    def scaled(self, factor: float) -> Marks:
+        """The same with other sizes."""
+        return replace(self, size=self.size * np.float32(factor))
+
+    def same_as(self, other: Marks) -> bool:
+        """Whether they look the same."""
+        looks = ("yx", "colour", "width", "size")
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in looks)
+
 
 def compose(
     standing: Standing, found: Found, micrograph: int, display: Display, *, asking: bool
@@ -158,7 +167,7 @@ def in_angstrom(
     ruler : tuple of float, or None
         y, x and diameter in Å.
     """
-    sized = None if marks is None else replace(marks, size=marks.size * (diameter or 0))
+    sized = None if marks is None else marks.scaled(diameter or 0)
     if ruler is None:
         return sized
     y, x, across = ruler

@@ -42,22 +42,19 @@ class MicrographTable(QTableWidget):
             across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.cellClicked.connect(self._clicked)
         self.itemChanged.connect(self._checked)
-        workspace.stage.turned.connect(self._turned)
-        workspace.desk.changed.connect(self._load)
-        workspace.desk.opened.connect(self._load)
-        workspace.desk.picks_changed.connect(self._load)
-        self._load()
 
-    def _load(self, *_: object) -> None:
+    def load(self) -> None:
+        """Show the micrographs and what is picked in them."""
         standing = self._workspace.desk.standing
         found = self._workspace.desk.found
         if standing is None:
             self.setRowCount(0)
             return
         # Threshold and micrographs are all that this shows; answers come far more often.
-        now = (id(found), standing.threshold, dict(standing.thresholds), standing.excluded,
+        now = (found, standing.threshold, dict(standing.thresholds), standing.excluded,
                standing.micrographs)  # fmt: skip
         if now == self._before:
+            self._turned(self._workspace.stage.at)
             return
         self._before = now
         picked = found.micrograph[found.reach(standing)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -40,6 +40,8 @@ class Panel(QWidget):
     Attributes
     ----------
     workspace : Workspace
+    on_screen : bool
+        Whether it is in front of the other steps.
     body : QVBoxLayout
         Where the widgets of the step go.
     """
@@ -64,28 +66,43 @@ class Panel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._step_bar())
         outer.addWidget(scroll)
-        self._placed = False
+        self.on_screen = self._joined = False
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._join)
+        desk, stage = self.workspace.desk, self.workspace.stage
+        for news in (desk.changed, desk.opened, desk.picks_changed, stage.turned):
+            news.connect(self._news)
 
     def sizeHint(self) -> QSize:
         """Wide enough for the gallery, and as tall as there is room."""
         return QSize(_WIDTH + 20, 800)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Join the other panels as a tab, the first time, and bind the keys."""
+        """Join the other panels, the first time."""
         super().showEvent(event)
-        if not self._placed:
-            self._placed = True
-            self._join()
-        self.entered()
+        if not self._joined:
+            self._soon.start(0)  # it is in its dock only after this
 
     def entered(self) -> None:
-        """The step is on screen."""
+        """The step came to the front: say what the canvas is to show."""
+        self.workspace.circles.ask(False)
+
+    def left(self) -> None:
+        """Another step came to the front."""
+
+    def refresh(self) -> None:
+        """Show what stands; called only while the step is on screen."""
 
     def open_step(self, step: str) -> None:
         """Bring another step to the front."""
         dock, _ = self.workspace.viewer.window.add_plugin_dock_widget("cryomae", step)
         dock.show()
         dock.raise_()
+
+    def _news(self, *_: object) -> None:
+        if self.on_screen:
+            self.refresh()
 
     def _step_bar(self) -> QWidget:
         bar = QWidget()
@@ -108,10 +125,12 @@ class Panel(QWidget):
             self.open_step(step)
 
     def _join(self) -> None:
+        """Become a tab beside the other panels, and bind the keys."""
         dock = _dock_of(self)
         window = None if dock is None else dock.parent()
-        if dock is None or not isinstance(window, QMainWindow):
+        if dock is None or self._joined or not isinstance(window, QMainWindow):
             return
+        self._joined = True
         others = [
             other
             for other in window.findChildren(QDockWidget)
@@ -122,6 +141,19 @@ class Panel(QWidget):
             dock.raise_()
         if window.findChild(Keys) is None:
             Keys(window, self.workspace)
+        # Widgets behind other tabs count as visible for Qt; only their docks know better.
+        dock.visibilityChanged.connect(self._seen)
+        self._seen(True)
+
+    def _seen(self, on: bool) -> None:
+        if on == self.on_screen:
+            return
+        self.on_screen = on
+        if on:
+            self.entered()
+            self.refresh()
+        else:
+            self.left()
 
 
 def workspace_of(viewer: Viewer) -> Workspace:

@@ -129,17 +129,15 @@ class PickPanel(Panel):
         self.workspace.circles.measured.connect(self._measured)
         stage.shown.connect(self._show_ruler)
         desk.opened.connect(self._opened)
-        desk.changed.connect(self._changed)
         desk.working.connect(self._working)
 
     def entered(self) -> None:
         """Show the ruler; nothing is asked here."""
-        self.workspace.circles.ask(False)
+        super().entered()
         self._show_ruler()
 
-    def hideEvent(self, event: object) -> None:
+    def left(self) -> None:
         """Take the ruler away."""
-        super().hideEvent(event)  # type: ignore[arg-type]
         self.draw.setChecked(False)
         self.workspace.circles.show_ruler(None)
 
@@ -216,7 +214,7 @@ class PickPanel(Panel):
     # The ruler.
 
     def _show_ruler(self, *_: object) -> None:
-        shown = self.isVisible() and self.ruler.isChecked()
+        shown = self.on_screen and self.ruler.isChecked()
         self.workspace.circles.show_ruler(self.diameter.value() if shown else None)
 
     def _measure(self, on: bool) -> None:
@@ -258,9 +256,10 @@ class PickPanel(Panel):
             self.session.setText(str(standing.path))
             self.diameter.setValue(standing.diameter)
         self._working(LOOK, None)
-        self._changed(standing)
 
-    def _changed(self, standing: Standing | None) -> None:
+    def refresh(self) -> None:
+        """Show how far the session is."""
+        standing = self.workspace.desk.standing
         for each in (self.on, self.confirm):
             each.setVisible(standing is not None)
         if standing is None:

@@ -206,15 +206,15 @@ def test_display_changes_the_picture_and_never_the_data(window, made) -> None:
     window.workspace.display.low = 20.0
     window.stage.contrast()
     assert layer.contrast_limits[0] > limits[0]
-    count = len(window.viewer.layers["particles"].data)
+    count = window.viewer.layers["particles"].shown.sum()
     assert count
     window.key(Qt.Key.Key_C)
-    assert not len(window.viewer.layers["particles"].data)
+    assert not window.viewer.layers["particles"].shown.sum()
     window.key(Qt.Key.Key_C)
-    assert len(window.viewer.layers["particles"].data) == count
+    assert window.viewer.layers["particles"].shown.sum() == count
     assert len(window.viewer.layers) == 2  # one layer of circles, however often it is drawn
-    size = window.viewer.layers["particles"].size
-    assert np.allclose(size, DIAMETER)  # 1 Å a pixel
+    particles = window.viewer.layers["particles"]
+    assert np.allclose(particles.size[particles.shown], DIAMETER)  # 1 Å a pixel
     assert hashed() == before
     assert journal(window) == []
 
