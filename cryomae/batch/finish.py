@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,13 @@ from cryomae.report.summary import HISTOGRAM_BINS, Page, write_summary
 
 
 def finish(
-    job: Job, result: RunResult, started: float, chosen: ThresholdLike | None = None
+    job: Job,
+    result: RunResult,
+    started: float,
+    chosen: ThresholdLike | None = None,
+    *,
+    added: Sequence[Outcome] | None = None,
+    previews: bool = True,
 ) -> None:
     """Choose the threshold and write picks, lists, tables, previews and the summary.
 
@@ -45,14 +51,21 @@ def finish(
         When the run began, in seconds since the epoch.
     chosen : ThresholdLike, optional
         Threshold to use; default the user's, else one from all scores.
+    added : sequence of Outcome, optional
+        The only ones that are not in the file of all picks yet, if the others have not changed.
+    previews : bool
+        Draw pictures that are missing or out of date.
     """
     if chosen is not None:
         result.threshold, result.explanation = float(chosen.value), chosen.explanation
     else:
         _choose_threshold(job, result)
-    histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
     layout = job.layout
-    star.write_together(layout.together, _final_picks(job, result, histogram))
+    write = star.write_together if added is None else star.add_together
+    write(layout.together, _final_picks(job, result, added, previews))
+    histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
+    for outcome in result.done:
+        histogram += 0 if outcome.histogram is None else outcome.histogram
     result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
     write_summary_csv(layout.table, result.outcomes)
     total = len(result.done)
@@ -130,19 +143,21 @@ def _choose_threshold(job: Job, result: RunResult) -> None:
         result.explanation = "No micrograph could be scored."
 
 
-def _final_picks(job: Job, result: RunResult, histogram: np.ndarray) -> Iterator[tuple[str, Picks]]:
+def _final_picks(
+    job: Job, result: RunResult, added: Sequence[Outcome] | None, previews: bool
+) -> Iterator[tuple[str, Picks]]:
     """Write the picks of each micrograph in turn, and pass them on."""
     labels = short_names([o.name for o in result.done])
     threshold = 1.0 if result.threshold is None else result.threshold
-    for outcome in result.done:
+    for outcome in result.done if added is None else added:
         picks = publish(job, outcome, threshold)
-        if outcome.histogram is not None:
-            histogram += outcome.histogram
+        if previews:
+            draw(job, outcome, picks)
         yield labels[outcome.name], picks
 
 
 def publish(job: Job, outcome: Outcome, threshold: float) -> Picks:
-    """Write the picks of one micrograph and its picture, unless they are there already.
+    """Write the picks of one micrograph, unless they are there already.
 
     Parameters
     ----------
@@ -166,15 +181,26 @@ def publish(job: Job, outcome: Outcome, threshold: float) -> Picks:
     star.write_picks(path, picks)
     outcome.picks, outcome.picks_file, outcome.threshold = len(picks), path, threshold
     outcome.histogram = np.histogram(candidates.score, bins=HISTOGRAM_BINS)[0]
-    _preview(job, outcome, picks, threshold)
     return picks
 
 
-def _preview(job: Job, outcome: Outcome, picks: Picks, threshold: float) -> None:
+def draw(job: Job, outcome: Outcome, picks: Picks | None = None) -> None:
+    """Draw the picture of a micrograph, if it is one that gets one.
+
+    Parameters
+    ----------
+    job : Job
+    outcome : Outcome
+        Whose picks are written; filled in here.
+    picks : Picks, optional
+        Its picks; default those of its file.
+    """
     record, files = outcome.record, job.layout.of(outcome.name)
     thumbnail, path = files.thumbnail, files.preview
     if not job.preview or record is None or not thumbnail.is_file():
         return
+    threshold = 1.0 if outcome.threshold is None else outcome.threshold
+    picks = star.read_picks(files.picks) if picks is None else picks
     try:
         draw_preview(
             path,

@@ -7,6 +7,8 @@ optics block. Columns and their order are those of RELION's own autopicker.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -73,6 +75,26 @@ def write_together(path: str | Path, parts: Iterable[tuple[str, Picks]]) -> None
         for name, picks in parts:
             out.writelines(f"{row} {_quote(name)}\n" for row in _rows(picks, None, path))
         out.write("\n")
+
+
+def add_together(path: str | Path, parts: Iterable[tuple[str, Picks]]) -> None:
+    """Add the picks of more micrographs to a file of `write_together`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; it is replaced as a whole, so a reader sees the old one or the new one.
+    parts : iterable of (str, Picks)
+        As for `write_together`.
+    """
+    with atomic_path(path) as temporary:
+        shutil.copyfile(path, temporary)
+        with open(temporary, "r+b") as out:
+            out.seek(-1, os.SEEK_END)  # the empty line that ends the table
+            for name, picks in parts:
+                rows = _rows(picks, None, path)
+                out.write("".join(f"{row} {_quote(name)}\n" for row in rows).encode())
+            out.write(b"\n")
 
 
 def whole_pixels(

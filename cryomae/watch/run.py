@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cryomae.batch.engine import DetectorLike, Engine, ThresholdLike, default_engine
-from cryomae.batch.finish import finish, publish, save_config
+from cryomae.batch.finish import draw, finish, publish, save_config
 from cryomae.batch.job import Job
 from cryomae.batch.layout import Layout
 from cryomae.batch.ledger import read_ledger
@@ -21,7 +21,7 @@ from cryomae.batch.plan import make_plan
 from cryomae.batch.record import Fingerprint, read_config
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.batch.score import pick_all
-from cryomae.batch.tables import write_relion_lists, write_summary_csv
+from cryomae.batch.tables import short_names, write_relion_lists, write_summary_csv
 from cryomae.batch.unit import Load, PickOne
 from cryomae.formats import star
 from cryomae.micrograph import MicrographRef
@@ -141,7 +141,7 @@ def watch(
             _go(state, arrivals, idle, interval)
         except KeyboardInterrupt:
             logger.info("stopped")
-        return state.report()
+        return state.report(last=True)
 
 
 def _go(state: _Watch, arrivals: Arrivals, idle: float | None, interval: float) -> None:
@@ -153,7 +153,7 @@ def _go(state: _Watch, arrivals: Arrivals, idle: float | None, interval: float) 
             last = time.monotonic()
             continue  # there may be more
         state.tell(None, arrivals)
-        state.report_if_due()
+        state.use_time()
         if idle is not None and time.monotonic() - last >= idle:
             return
         time.sleep(interval)
@@ -174,6 +174,8 @@ class _Watch:
     started: float = field(default_factory=time.time)
     due: float = 0.0
     changed: bool = False
+    undrawn: list[Outcome] = field(default_factory=list)
+    written: tuple[float | None, dict[str, str]] = (None, {})
 
     def restore(self) -> None:
         """Go on with the threshold of an earlier watch, if it was settled."""
@@ -223,10 +225,13 @@ class _Watch:
             save_config(self.job, self.started)
 
     def _take(self, outcome: Outcome, arrivals: Arrivals) -> None:
+        if outcome.name in self.outcomes:  # its file has changed
+            self.written = (None, {})
         self.outcomes[outcome.name] = outcome
         self.changed = True
         if outcome.record is not None:
             publish(self.job, outcome, self._threshold(outcome))
+            self.undrawn.append(outcome)
             logger.info("%s: %d picks", outcome.name, outcome.picks)
         else:
             logger.error("%s: %s (%s)", outcome.name, outcome.cause, outcome.remedy)
@@ -256,22 +261,43 @@ class _Watch:
     def _in_order(self) -> list[Outcome]:
         return [self.outcomes[name] for name in self.names if name in self.outcomes]
 
-    def report_if_due(self) -> None:
-        """Write the summary, if there is news and the last one was long enough ago."""
-        if self.changed and time.monotonic() >= self.due:
+    def use_time(self) -> None:
+        """While nothing is to be picked: draw one picture, or write the summary if it is due."""
+        if self.undrawn:
+            draw(self.job, self.undrawn.pop(0))
+            self.changed = True
+        elif self.changed and time.monotonic() >= self.due:
             self.report()
 
-    def report(self) -> RunResult:
-        """Write everything, with one threshold for all."""
+    def report(self, *, last: bool = False) -> RunResult:
+        """Write everything, with one threshold for all.
+
+        Parameters
+        ----------
+        last : bool
+            Whether nothing comes after it, so that pictures are drawn as well.
+        """
         begin = time.monotonic()
         result = RunResult(self.job.layout.root, self._in_order())
         if result.outcomes:
             self.job = replace(self.job, threshold_stays=self._settled)
-            finish(self.job, result, self.started, self.threshold)
+            added = None if last else self._added(result)
+            finish(self.job, result, self.started, self.threshold, added=added, previews=last)
+            self.written = (result.threshold, short_names([o.name for o in result.done]))
         self.changed = False
         took = time.monotonic() - begin
         self.due = time.monotonic() + took * (1 / _SHARE - 1)
         return result
+
+    def _added(self, result: RunResult) -> list[Outcome] | None:
+        """Micrographs to add to the file of all picks; None if it must be written anew."""
+        threshold, labels = self.written
+        now = short_names([o.name for o in result.done])
+        if self.threshold is None or threshold != float(self.threshold.value):
+            return None
+        if any(now.get(name) != label for name, label in labels.items()):
+            return None
+        return [o for o in result.done if o.name not in labels]
 
     def tell(self, outcome: Outcome | None, arrivals: Arrivals) -> None:
         """Pass on the news."""

@@ -18,6 +18,7 @@ import yaml
 from cryomae.batch import Engine
 from cryomae.batch.status import read_status
 from cryomae.formats import read_picks
+from cryomae.formats.star import add_together, write_together
 from cryomae.io import read_micrograph
 from cryomae.picks import Picks
 from cryomae.settings import PickSettings
@@ -195,9 +196,19 @@ def test_the_threshold_stays_once_there_are_enough(tmp_path, go, fake, monkeypat
     folder.mkdir()
     for number in range(5):
         (folder / f"m{number}.mrc").write_bytes(content(number, tmp_path))
-    assert go(folder).explanation == "From 3 micrographs."
+    assert go(folder, preview=False).explanation == "From 3 micrographs."
     (folder / "m5.mrc").write_bytes(content(5, tmp_path))
-    assert go(folder).explanation == "From 3 micrographs."
+    assert go(folder, preview=False).explanation == "From 3 micrographs."
+    assert len(starfile.read(tmp_path / "out/all_picks.star")) == 21
+
+
+def test_adding_picks_gives_the_file_that_writing_all_gives(tmp_path):
+    parts = [(f"m {n}.mrc", Picks.from_arrays("x", [[n, n]] * n, [0.5] * n, 9)) for n in range(5)]
+    write_together(tmp_path / "all.star", parts)
+    write_together(tmp_path / "some.star", parts[:2])
+    for start, end in ((2, 2), (2, 3), (3, 5)):
+        add_together(tmp_path / "some.star", parts[start:end])
+    assert (tmp_path / "some.star").read_bytes() == (tmp_path / "all.star").read_bytes()
 
 
 def test_files_that_stand_still_are_not_opened_for_ever(tmp_path, monkeypatch):
