@@ -73,27 +73,31 @@ class Pulse(QObject):
 
 
 class Paints(QObject):
-    """Notices when the canvas was painted and shows what it should.
+    """Notices when a canvas that shows what it should has come to the screen.
 
     Attributes
     ----------
     right : callable
         Whether the window is as it should be.
     at : float or None
-        When it was first painted so.
+        When it came to the screen so, all of it computed.
     """
 
     def __init__(self, canvas: Any) -> None:
         super().__init__()
         self.expect(lambda: False)
         canvas.events.draw.connect(self._painted, position="last")
+        canvas.native.frameSwapped.connect(self._swapped)
 
     def expect(self, right: Callable[[], Any]) -> None:
         """Wait for something else."""
-        self.right, self.at = right, None
+        self.right, self.at, self._good = right, None, False
 
     def _painted(self, event: object) -> None:
-        if self.at is None and self.right():
+        self._good = self.at is None and bool(self.right())
+
+    def _swapped(self) -> None:
+        if self.at is None and self._good:
             self.at = time.perf_counter()
 
 
