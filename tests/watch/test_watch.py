@@ -77,28 +77,37 @@ def fake():
 def go(tmp_path, fake):
     detector = SimpleNamespace(name="fake", sha256="ab" * 32, device="cpu", shown=False)
 
-    def run(*inputs, idle=1.0, **options):
+    def run(*inputs, until, **options):
+        """Watch until so many micrographs are dealt with, and nothing is left to do."""
+
+        def look(news):
+            if news.outcome is None and until(news):
+                raise KeyboardInterrupt
+
         return watch(
             [str(i) for i in inputs],
             tmp_path / "out",
             PickSettings(diameter=100),
             detector=detector,
             engine=Engine(read_micrograph, fake.pick, fake.choose),
-            idle=idle,
+            idle=120,
             interval=0.05,
+            on_news=look,
+            preview=options.pop("preview", False),
             **options,
         )
 
     return run
 
 
-def slowly(path: Path, data: bytes, *, allocated: bool = False) -> None:
-    """Copy as slow programs do: piece by piece, perhaps into a file that has its size already."""
+def dealt_with(count):
+    return lambda news: news.done + news.failed == count
+
+
+def slowly(path: Path, data: bytes) -> None:
+    """Copy as slow programs do: piece by piece."""
     with open(path, "wb") as file:
-        if allocated:
-            file.truncate(len(data))
         for start in range(0, len(data), len(data) // 8):
-            file.seek(start)
             file.write(data[start : start + len(data) // 8])
             file.flush()
             time.sleep(0.1)
@@ -107,50 +116,72 @@ def slowly(path: Path, data: bytes, *, allocated: bool = False) -> None:
 def test_files_are_picked_when_they_are_whole(tmp_path, go, fake):
     folder = tmp_path / "mics"
     folder.mkdir()
-    data = [content(number, tmp_path) for number in range(7)]
+    data = [content(number, tmp_path) for number in range(5)]
     (folder / "m0.mrc").write_bytes(data[0])
 
     def arrive():
         slowly(folder / "m1.mrc", data[1])
-        slowly(folder / "m2.mrc", data[2], allocated=True)
-        slowly(folder / ".m3.part", data[3])
-        os.rename(folder / ".m3.part", folder / "m3.mrc")
-        for number in (4, 5):
-            slowly(folder / f"m{number}.mrc", data[number])
-        (folder / "m6.mrc").write_bytes(data[6][: len(data[6]) // 2])  # and never more
+        slowly(folder / ".m2.part", data[2])
+        os.rename(folder / ".m2.part", folder / "m2.mrc")
+        slowly(folder / "m3.mrc", data[3])
+        (folder / "m4.mrc").write_bytes(data[4][: len(data[4]) // 2])  # and never more
 
     writer = threading.Thread(target=arrive)
     writer.start()
-    result = go(folder, idle=3.0)
+    result = go(folder, until=dealt_with(5), preview=True)
     writer.join()
     assert fake.half == []
-    assert fake.read == [f"m{number}.mrc" for number in range(6)]
-    assert [o.picks for o in result.done] == [1, 2, 3, 4, 5, 6]
-    assert [Path(o.name).name for o in result.failed] == ["m6.mrc"]
+    assert sorted(fake.read) == [f"m{number}.mrc" for number in range(4)]
+    assert {Path(o.name).name: o.picks for o in result.done} == {
+        f"m{n}.mrc": n + 1 for n in range(4)
+    }
+    assert [Path(o.name).name for o in result.failed] == ["m4.mrc"]
     assert "truncated" in result.failed[0].cause
     out = tmp_path / "out"
-    assert len(starfile.read(out / "autopick.star")) == 6
-    assert len(starfile.read(out / "all_picks.star")) == 21
+    assert len(starfile.read(out / "autopick.star")) == 4
+    assert len(starfile.read(out / "all_picks.star")) == 10
     assert len(read_picks(out / "picks/m3_cryomae.star")) == 4
     assert (out / "previews/m0.png").stat().st_size > 0
-    assert "m6.mrc" in (out / "summary.html").read_text()
+    assert "m4.mrc" in (out / "summary.html").read_text()
     assert yaml.safe_load((out / "config.yaml").read_text())["complete"]
-    assert read_status(out).picked == 6
+    assert read_status(out).picked == 4
+
+
+def test_a_file_is_whole_when_it_stands_still(tmp_path):
+    """Also one that has its size from the start; by a clock of the test's."""
+    now = [0.0]
+    arrivals = Arrivals([str(tmp_path)], clock=lambda: now[0])
+
+    def ready(seconds):
+        now[0] += seconds
+        return len(arrivals.ready(9))
+
+    path, data = tmp_path / "a.mrc", content(0, tmp_path)
+    path.write_bytes(data[: len(data) // 2])
+    assert [ready(s) for s in (0.0, 0.2, 0.2, 0.9)] == [0, 0, 0, 0]  # less than the header says
+    path.write_bytes(data[:3000] + bytes(len(data) - 3000))
+    assert [ready(s) for s in (0.0, 0.2)] == [0, 0]
+    path.write_bytes(data)  # same size, written again
+    assert [ready(s) for s in (0.2, 0.2)] == [0, 0]
+    assert [ready(s) for s in (0.2, 0.2, 9.0)] == [1, 0, 0]
+    path.write_bytes(data[:5000])
+    assert [ready(s) for s in (0.0, 1.0, 1.0)] == [0, 0, 1]  # handed on to be named
+    path.write_bytes(data)
+    assert [ready(s) for s in (0.0, 0.5, 0.5)] == [0, 1, 0]
 
 
 def test_a_file_that_is_written_anew_is_picked_anew(tmp_path, go, fake):
     folder = tmp_path / "mics"
     folder.mkdir()
-    (folder / "a.mrc").write_bytes(content(0, tmp_path)[:3000])
+    path, whole = folder / "a.mrc", content(3, tmp_path)
+    path.write_bytes(whole[:3000])
 
-    def rest():
-        time.sleep(2.5)
-        (folder / "a.mrc").write_bytes(content(3, tmp_path))
+    def until(news):
+        if news.failed and path.stat().st_size < len(whole):
+            path.write_bytes(whole)
+        return news.done == 1
 
-    writer = threading.Thread(target=rest)
-    writer.start()
-    result = go(folder, idle=2.5)
-    writer.join()
+    result = go(folder, until=until)
     assert [o.status for o in result.outcomes] == ["picked"]
     assert result.picks == 4
 
@@ -160,20 +191,19 @@ def test_a_list_that_grows(tmp_path, go, fake, monkeypatch):
     Path("mics").mkdir()
     star = Path("micrographs.star")
 
-    def grow():
-        for number in range(3):
-            text = "data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnMicrographPixelSize #2\n"
-            text += "".join(f"mics/m{n}.mrc 2.5\n" for n in range(number + 1))
-            star.write_text(text[: len(text) // 2])
-            time.sleep(0.2)
-            star.write_text(text)
-            time.sleep(0.3)
-            Path(f"mics/m{number}.mrc").write_bytes(content(number, tmp_path))
+    def until(news):
+        """Write one row more, at first only half of the file, each time the last one is done."""
+        text = "data_micrographs\n\nloop_\n_rlnMicrographName #1\n_rlnMicrographPixelSize #2\n"
+        text += "".join(f"mics/m{n}.mrc 2.5\n" for n in range(news.done + 1))
+        if news.done == 3 or (star.exists() and star.read_text() == text):
+            if news.done < 3 and not Path(f"mics/m{news.done}.mrc").exists():
+                Path(f"mics/m{news.done}.mrc").write_bytes(content(news.done, tmp_path))
+            return news.done == 3
+        half = text[: len(text) // 2]
+        star.write_text(half if not star.exists() or star.read_text() != half else text)
+        return False
 
-    writer = threading.Thread(target=grow)
-    writer.start()
-    result = go(star, idle=3.0)
-    writer.join()
+    result = go(star, until=until)
     assert [o.name for o in result.done] == [f"mics/m{n}.mrc" for n in range(3)]
     assert {o.pixel_size for o in result.done} == {2.5}
     assert Path("out/picks/coords_suffix_cryomae.star").read_text() == "micrographs.star\n"
@@ -183,9 +213,9 @@ def test_watching_again_goes_on(tmp_path, go, fake):
     folder = tmp_path / "mics"
     folder.mkdir()
     (folder / "a.mrc").write_bytes(content(0, tmp_path))
-    go(folder)
+    go(folder, until=dealt_with(1))
     (folder / "b.mrc").write_bytes(content(1, tmp_path))
-    result = go(folder)
+    result = go(folder, until=dealt_with(2))
     assert fake.read == ["a.mrc", "b.mrc"]
     assert [o.status for o in result.outcomes] == ["kept", "picked"]
 
@@ -196,9 +226,9 @@ def test_the_threshold_stays_once_there_are_enough(tmp_path, go, fake, monkeypat
     folder.mkdir()
     for number in range(5):
         (folder / f"m{number}.mrc").write_bytes(content(number, tmp_path))
-    assert go(folder, preview=False).explanation == "From 3 micrographs."
+    assert go(folder, until=dealt_with(5)).explanation == "From 3 micrographs."
     (folder / "m5.mrc").write_bytes(content(5, tmp_path))
-    assert go(folder, preview=False).explanation == "From 3 micrographs."
+    assert go(folder, until=dealt_with(6)).explanation == "From 3 micrographs."
     assert len(starfile.read(tmp_path / "out/all_picks.star")) == 21
 
 
