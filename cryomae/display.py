@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Picture:
 
     Attributes
     ----------
-    image : ndarray, float32, shape (h, w)
+    image : ndarray, float32 or uint16, shape (h, w)
     spacing : tuple of float
         Pixels of the file in one pixel of the image, along y and x. Pixel 0 of one is centred
         on pixel 0 of the other.
@@ -33,14 +34,17 @@ class Picture:
         Å per pixel of the file.
     """
 
-    image: NDArray[np.float32]
+    image: NDArray[np.float32] | NDArray[np.uint16]
     spacing: tuple[float, float]
     pixel_size: float
 
 
 def raw(pixels: NDArray[np.float32], pixel_size: float) -> Picture:
-    """The pixels as they are."""
-    return Picture(pixels, (1.0, 1.0), pixel_size)
+    """Every pixel, in 65,536 greys, which are on screen in half the time of float32."""
+    clean = _without_spikes(pixels)
+    low, high = float(clean.min()), float(clean.max())
+    greys = (clean - np.float32(low)) * np.float32(65535 / max(high - low, 1e-12))
+    return Picture(greys.astype(np.uint16), (1.0, 1.0), pixel_size)
 
 
 def shrink(pixels: NDArray[np.float32], pixel_size: float) -> Picture:
@@ -52,9 +56,7 @@ def shrink(pixels: NDArray[np.float32], pixel_size: float) -> Picture:
     pixel_size : float
         Å per pixel.
     """
-    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
-    clean = np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std)
-    return _scaled(clean, (1.0, 1.0), pixel_size, FINEST)
+    return _scaled(_without_spikes(pixels), (1.0, 1.0), pixel_size, FINEST)
 
 
 def low_pass(picture: Picture, resolution: float) -> Picture:
@@ -63,11 +65,11 @@ def low_pass(picture: Picture, resolution: float) -> Picture:
     Parameters
     ----------
     picture : Picture
-        Of `shrink`, or the micrograph itself.
+        Of `shrink`.
     resolution : float
         Å.
     """
-    small = _scaled(picture.image, picture.spacing, picture.pixel_size, resolution)
+    small = _scaled(picture.image.astype(np.float32, copy=False), picture.spacing, picture.pixel_size, resolution)
     h, w = small.image.shape
     step = [s * picture.pixel_size for s in small.spacing]
     ky, kx = fft.fftfreq(h, step[0])[:, None], fft.rfftfreq(w, step[1])[None]
@@ -77,13 +79,13 @@ def low_pass(picture: Picture, resolution: float) -> Picture:
     return Picture(image.astype(np.float32, copy=False), small.spacing, picture.pixel_size)
 
 
-def sample(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def sample(image: NDArray[Any]) -> NDArray[Any]:
     """Pixels that stand for all, sorted, so that percentiles of them cost nothing."""
     step = max(1, int(np.sqrt(image.size / _SAMPLE)))
     return np.sort(image[::step, ::step], axis=None)
 
 
-def limits(ordered: NDArray[np.float32], low: float, high: float) -> tuple[float, float]:
+def limits(ordered: NDArray[Any], low: float, high: float) -> tuple[float, float]:
     """Values of the darkest and the brightest grey.
 
     Parameters
@@ -96,6 +98,11 @@ def limits(ordered: NDArray[np.float32], low: float, high: float) -> tuple[float
     last = len(ordered) - 1
     bottom, top = (float(ordered[round(p / 100 * last)]) for p in (low, high))
     return bottom, max(top, bottom + 1e-6 * (abs(bottom) + 1e-6))
+
+
+def _without_spikes(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+    return np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std)
 
 
 def _scaled(

@@ -70,10 +70,6 @@ class Background(QObject):
         self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def finish(self) -> None:
-        """Wait until all that was given is done; what it hands over comes later."""
-        self._pool.submit(lambda: None).result()
-
     def _call(self, call: Callable[[], Any]) -> None:
         if not self._closed:
             call()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cryomae.napari.layers import Layers
     from cryomae.napari.stage import Stage
 
+Region = tuple[float, float, float, float]
+"""Least y and x, and greatest."""
+
+_MANY = 300  # circles beyond which those far away are left out
 _CLICK = 0.35  # diameters from the centre of a circle within which a click is on it
 
 
@@ -39,12 +43,15 @@ class Circles(QObject):
         self.ruler: tuple[float, float, float] | None = None
         self._desk, self._stage, self._display, self._layers = desk, stage, display, layers
         self._found: tuple[Found, int, Found] | None = None
+        self._all: Marks | None = None  # as drawn
+        self._near: Region | None = None  # where they are drawn; None for everywhere
         # News come in flocks: a key gives a new standing and then moves to another micrograph.
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.draw)
         stage.shown.connect(self.draw)
         stage.turned.connect(self._forget_ruler)
+        layers.on_move(self._moved)
         desk.changed.connect(self._draw_soon)
         desk.picks_changed.connect(self._draw_soon)
 
@@ -59,7 +66,9 @@ class Circles(QObject):
         shown = None
         if size is not None and self._display.circles:
             shown = in_angstrom(marks, standing.diameter if standing else None, self.ruler)
-        self._layers.mark(None if shown is None or size is None else shown.scaled(1 / size))
+        self._all = None if shown is None or size is None else shown.scaled(1 / size)
+        self._near = None
+        self._mark()
 
     def ask(self, on: bool) -> None:
         """Show the proposal that is asked, or what is picked alone."""
@@ -91,6 +100,25 @@ class Circles(QObject):
             self.ruler = (centre[0], centre[1], across)
         if self.ruler != before:
             self.draw()
+
+    def _mark(self) -> None:
+        """Draw them; where there are very many, only those near what the camera shows."""
+        shown = self._all
+        if shown is not None and len(shown) > _MANY:
+            y, x, height, width = self._layers.view()
+            self._near = (y - height, x - width, y + height, x + width)  # twice as wide and high
+            shown = shown.inside(self._near)
+        self._layers.mark(shown)
+
+    def _moved(self, *_: object) -> None:
+        if self._near is None:
+            return
+        y, x, height, width = self._layers.view()
+        top, left, bottom, right = self._near
+        if y - height / 2 < top or y + height / 2 > bottom or x - width / 2 < left or (
+            x + width / 2 > right
+        ):  # fmt: skip
+            self._draw_soon()
 
     def _draw_soon(self, *_: object) -> None:
         self._soon.start(0)

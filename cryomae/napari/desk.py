@@ -75,8 +75,16 @@ class Desk(QObject):
 
     def begin(self, named: Named) -> None:
         """Begin a session, or go on with it if it is there, and look at its micrographs."""
-        self.close_session()
-        self._labour.begin(named)
+        self._labour.stop()
+
+        def closed(_: None) -> None:
+            if self.standing is not None:
+                self.standing = None
+                self._finder.forget()
+                self.opened.emit(None)
+            self._labour.begin(named)
+
+        self._thread.run(self._shut, closed)
 
     def open(self, path: Path) -> None:
         """Open a session that is there; if that fails, the one that is open stays."""
@@ -89,23 +97,12 @@ class Desk(QObject):
 
         self._thread.run(lambda: self._open(path), self._ready, failed)
 
-    def close_session(self) -> None:
-        """Close what is open; nothing is left to be saved."""
-        self._labour.stop()
-        if self._sitting is None:
-            return
-        self._thread.run(self._shut)
-        self._thread.finish()
-        self.standing = None
-        self._finder.forget()
-        self.opened.emit(None)
-
     def close(self) -> None:
         """End all threads and processes."""
         if self._closed:
             return
         self._closed = True
-        self._labour.stop()
+        self._labour.close()
         self._finder.close()
         self._thread.close()
         self._shut()

@@ -43,6 +43,7 @@ class Labour:
         self._jobs: dict[str, Job] = {}
         self._then: dict[str, Callable[[Any], None]] = {}
         self._remind_at = 1
+        self._ending: list[Worker] = []
 
     def busy(self, kind: str) -> bool:
         """Whether such a job runs."""
@@ -82,7 +83,15 @@ class Labour:
             if worker is not None and (kind is None or self.busy(each)):
                 del self._workers[each]
                 worker.stop()
+                self._ending = [w for w in self._ending if w.process.poll() is None]
+                self._ending.append(worker)
             self._end(each)
+
+    def close(self) -> None:
+        """Stop everything, and wait until all processes are gone."""
+        self.stop()
+        for worker in self._ending:
+            worker.join()
 
     def _send(self, kind: str, what: Any, job: Job) -> None:
         self._show(kind, job)

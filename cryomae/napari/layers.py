@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MICROGRAPH, PARTICLES = "micrograph", "particles"
 """Their names."""
 
-_FILL = 1000  # points by which the layer grows
+_FILL = 500  # points by which the layer grows
 
 
 class Layers:
@@ -38,7 +39,7 @@ class Layers:
             name=PARTICLES,
             face_color="transparent",
             border_width_is_relative=False,
-            antialiasing=1,
+            antialiasing=0.6,
         )
         self.points.editable = False  # clicks go to the session, which puts them here
 
@@ -67,10 +68,7 @@ class Layers:
         """Choose the greys by percentiles."""
         bottom, top = limits(shown.ordered, low, high)
         ends = float(shown.ordered[0]), float(shown.ordered[-1])
-        # Once the range was as wide, it can stay: the sliders of napari need no more.
-        left, right = self.image.contrast_limits_range
-        if left > min(bottom, ends[0]) or right < max(top, ends[1]):
-            self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
+        self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
         self.image.contrast_limits = (bottom, top)
 
     def mark(self, marks: Marks | None) -> None:
@@ -87,7 +85,7 @@ class Layers:
             layer._face.events.blocker_all(),
             layer._block_refresh(),
         ):
-            if count > len(layer.data):
+            if not len(layer.data) / 8 <= count <= len(layer.data):
                 layer.data = np.zeros((_FILL * -(-count // _FILL), 2), np.float32)
                 layer.face_color = np.zeros((len(layer.data), 4), np.float32)
             rest = len(layer.data) - count
@@ -99,8 +97,22 @@ class Layers:
                 layer.border_color = np.concatenate([marks.colour, np.zeros((rest, 4))])
         layer.refresh(extent=False, thumbnail=False)
 
+    def on_move(self, call: Callable[..., None]) -> None:
+        """Call something whenever the camera moved."""
+        for event in ("center", "zoom"):
+            getattr(self._viewer.scene.camera.events, event).connect(call)
+
+    def view(self) -> tuple[float, float, float, float]:
+        """What the camera shows: y and x of its centre, height and width, in pixels of the file."""
+        camera = self._viewer.scene.camera
+        height, width = (float(side) / camera.zoom for side in self._viewer.canvas.size)
+        y, x = (float(place) for place in camera.center[-2:])
+        return y, x, height, width
+
     def look_at(self, yx: tuple[float, float], across: float) -> None:
         """Point the camera at a place; ``across`` pixels of the file fill the canvas."""
         camera = self._viewer.scene.camera
         camera.center = (0.0, *yx)
-        camera.zoom = min(self._viewer.canvas.size) / across
+        zoom = min(self._viewer.canvas.size) / across
+        if zoom != camera.zoom:
+            camera.zoom = zoom

@@ -58,6 +58,13 @@ class Marks:
         """The same with other sizes."""
         return replace(self, size=self.size * np.float32(factor))
 
+    def inside(self, region: tuple[float, float, float, float]) -> Marks:
+        """Those whose centres lie in a region, given as least y and x and greatest."""
+        top, left, bottom, right = region
+        y, x = self.yx.T
+        there = (y >= top) & (y <= bottom) & (x >= left) & (x <= right)
+        return Marks(*(getattr(self, f.name)[there] for f in fields(Marks)))
+
     def same_as(self, other: Marks) -> bool:
         """Whether they look the same."""
         looks = ("yx", "colour", "width", "size")

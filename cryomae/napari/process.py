@@ -52,13 +52,13 @@ class Worker:
             self.process.stdin.flush()
 
     def stop(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """End it at once; `join` waits until it is gone."""
         self._stopped = True
         self.process.kill()
+
+    def join(self) -> None:
+        """Wait until the process is gone, after `stop`."""
         self.process.wait()
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=5)
 
@@ -73,6 +73,9 @@ class Worker:
                 if not self._stopped:
                     self._on_news(news)
         code = self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         if not self._stopped:
             self._on_crash(self._explain(code))
         self._errors.close()

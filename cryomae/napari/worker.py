@@ -101,6 +101,8 @@ class Finished:
 def main() -> None:
     """Do jobs until there are no more."""
     source, sink = _take_streams()
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     if hasattr(os, "nice"):
         os.nice(_POLITE)
     jobs: SimpleQueue[Any] = SimpleQueue()
