@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from cryomae.atomic import atomic_path
 from cryomae.errors import FormatError, InputError
 from cryomae.micrograph import Micrograph
+from cryomae.sizes import CELL
 
 Embed = Callable[[Micrograph, NDArray[np.float64]], NDArray[np.float32]]
 """Latents, shape (n, d), of places (n, 2) in pixels of a micrograph."""
@@ -28,7 +30,7 @@ _SAMPLE = 20_000  # crops that the groups are found from; the others join the ne
 _STARTS = 8
 
 
-def make_embedder(model: str, device: str, diameter: float) -> Embed:
+def make_embedder(model: str, device: str, diameter: float, places: float) -> Embed:
     """Describe crops by the latents of a model.
 
     Parameters
@@ -37,20 +39,37 @@ def make_embedder(model: str, device: str, diameter: float) -> Embed:
         As `cryomae.pick.load_detector` takes them.
     diameter : float
         Particle diameter in Å.
+    places : float
+        Crops of a micrograph, on average. If they are few, the model sees a window round each;
+        else the windows that cover the micrograph, as in picking, which then are fewer. The
+        first micrograph decides for all, so that their crops can be compared.
     """
     from cryomae.pick import load_detector
+    from cryomae.pick.windows import window_origins
     from cryomae.prepare import prepare
     from cryomae.train.scene import latents_at
 
     detector = load_detector(model, device)
+    on_grid: bool | None = None
+
+    def describe(image: NDArray[np.float32], xy: NDArray[np.float64]) -> NDArray[np.float32]:
+        if not on_grid:
+            return latents_at(detector, image, xy)
+        _, latents = detector.logits_and_latents(image)
+        cell = (xy[:, ::-1].T - (CELL - 1) / 2) / CELL
+        found = [map_coordinates(part, cell, order=1, mode="nearest") for part in latents]
+        return np.stack(found, axis=1).astype(np.float32)
 
     def embed(micrograph: Micrograph, xy: NDArray[np.float64]) -> NDArray[np.float32]:
+        nonlocal on_grid
         working = prepare(micrograph.pixels, micrograph.pixel_size, diameter)
         h, w = working.image.shape
-        places = np.clip(xy / working.spacing[::-1], 0, (w - 1, h - 1))
+        if on_grid is None:
+            window = detector.model.config.window
+            on_grid = places > len(window_origins(h, window)) * len(window_origins(w, window))
+        inside = np.clip(xy / working.spacing[::-1], 0, (w - 1, h - 1))
         mirrored = np.ascontiguousarray(working.image.T)
-        seen = latents_at(detector, working.image, places)
-        seen += latents_at(detector, mirrored, places[:, ::-1])
+        seen = describe(working.image, inside) + describe(mirrored, inside[:, ::-1])
         return seen / np.float32(2)
 
     return embed

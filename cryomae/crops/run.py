@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cryomae.atomic import atomic_folder
 from cryomae.batch.tables import project_path
 from cryomae.crops.boxes import cut, normalise, place, scale
 from cryomae.crops.gather import Inputs, Options, gather
 from cryomae.crops.groups import FILE, Embed, find_groups, make_embedder, read_groups, write_groups
-from cryomae.crops.particles import read_optics, write_particles
+from cryomae.crops.particles import Optics, read_optics, write_particles
 from cryomae.crops.pictures import draw_groups, draw_montage
 from cryomae.crops.stack import StackWriter, open_stack
 from cryomae.errors import CryomaeError
@@ -125,16 +126,33 @@ def make_crops(
     if options.drop or not options.groups:
         embed = None
     elif embed is None:
-        embed = make_embedder(model, device, inputs.diameter)
-    files = {"stack": output / "particles.mrcs", "star": output / "particles.star"}
+        each = len(picks) / picks["micrograph"].nunique()
+        embed = make_embedder(model, device, inputs.diameter, each)
+    with atomic_folder(output) as folder:
+        return _make(picks, earlier, inputs, options, embed, optics, folder, output, on_progress)
+
+
+def _make(
+    picks: pd.DataFrame,
+    earlier: NDArray[np.int64] | None,
+    inputs: Inputs,
+    options: Options,
+    embed: Embed | None,
+    optics: Optics,
+    folder: Path,
+    output: Path,
+    on_progress: Callable[[int, int], None],
+) -> Crops:
+    """Write everything to a temporary folder, whose files will lie in ``output``."""
+    stack, files = folder / "particles.mrcs", {"stack": "particles.mrcs", "star": "particles.star"}
     scaling = inputs.box / inputs.side
-    with open_stack(files["stack"], inputs.side, inputs.pixel_size * scaling) as stack:
-        done = _cut_all(picks, inputs, options, embed, stack, on_progress)
+    with open_stack(stack, inputs.side, inputs.pixel_size * scaling) as writer:
+        done = _cut_all(picks, inputs, options, embed, writer, on_progress)
     particles = picks.loc[done.rows].reset_index(drop=True)
     particles[["x", "y"]] = np.concatenate(done.centres)
     write_particles(
-        files["star"],
-        project_path(files["stack"]),
+        folder / files["star"],
+        project_path(output / files["stack"]),
         particles,
         done.sizes,
         optics,
@@ -143,27 +161,24 @@ def make_crops(
     )
     table = pd.DataFrame(columns=["group", "count", "score"])
     look = _look(inputs, options.seed)
+    scores = particles["score"].to_numpy(dtype=np.float64)
     if earlier is not None:
-        files["kept picks"] = output / "picks_kept.star"
-        write_together(files["kept picks"], _by_micrograph(particles, inputs.diameter))
+        files["kept picks"] = "picks_kept.star"
+        write_together(folder / files["kept picks"], _by_micrograph(particles, inputs.diameter))
     elif embed is not None:
-        found = find_groups(
-            np.concatenate(done.latents),
-            particles["score"].to_numpy(dtype=np.float64),
-            options.groups,
-            options.seed,
-        )
+        found = find_groups(np.concatenate(done.latents), scores, options.groups, options.seed)
         groups = np.zeros(len(inputs.picks), dtype=np.int64)
         groups[done.rows] = found
-        files["groups"], files["group table"] = output / "groups.png", output / FILE
-        write_groups(files["group table"], inputs.picks, groups)
+        files["groups"], files["group table"] = "groups.png", FILE
+        write_groups(folder / FILE, inputs.picks, groups)
         table = _summary(particles["score"], found)
-        draw_groups(files["groups"], files["stack"], found, table, **look)
-    files["montage"] = output / "montage.png"
-    draw_montage(files["montage"], files["stack"], particles["score"].to_numpy(dtype=float), **look)
+        draw_groups(folder / files["groups"], stack, found, table, **look)
+    files["montage"] = "montage.png"
+    draw_montage(folder / files["montage"], stack, scores, **look)
     notes = [*inputs.notes, *_remarks(done), *filter(None, [optics.assumed])]
     dropped = len(inputs.picks) - len(picks)
-    return Crops(particles, table, inputs, dropped, done.failed, notes, files)
+    written = {what: output / name for what, name in files.items()}
+    return Crops(particles, table, inputs, dropped, done.failed, notes, written)
 
 
 def _look(inputs: Inputs, seed: int) -> dict[str, Any]:

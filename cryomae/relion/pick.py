@@ -189,16 +189,20 @@ def _used(result: RunResult) -> float:
     return float(read_config(result.files["config"])["settings"]["diameter"])
 
 
+def _counted(count: int) -> str:
+    return f"{count:,} micrograph{'' if count == 1 else 's'}"
+
+
 def _facts(request: Request, result: RunResult) -> list[tuple[str, str]]:
     words = [
         ("Micrographs", request.inputs["in_mics"]),
-        ("Picks", f"{result.picks:,} in {len(result.done):,} micrographs"),
+        ("Picks", f"{result.picks:,} in {_counted(len(result.done))}"),
     ]
     if result.failed:
-        words.append(("Failed", f"{len(result.failed):,} micrographs, see run.err"))
+        words.append(("Failed", f"{_counted(len(result.failed))}, see run.err"))
     waiting = sum(o.status == "not reached" for o in result.outcomes)
     if waiting:
-        words.append(("Not reached", f"{waiting:,} micrographs: continue the job to pick them"))
+        words.append(("Not reached", f"{_counted(waiting)}: continue the job to pick what is left"))
     words += [
         ("Diameter", f"{_used(result):g} Å"),
         ("Model", str(request.values["model"])),

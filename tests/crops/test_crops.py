@@ -1,18 +1,23 @@
 """Crops: boxes lie on the particles, are normalised, grouped, and can be left out together."""
 
 import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pytest
 import starfile
+from scipy.spatial import cKDTree
 from typer.testing import CliRunner
 
 from cryomae.cli import app
 from cryomae.crops import Options, make_crops
+from cryomae.crops.groups import find_groups, make_embedder
 from cryomae.errors import CryomaeError, FormatError, InputError
-from cryomae.formats import write_picks
+from cryomae.formats import read_picks, write_picks
+from cryomae.io import read_micrograph
+from cryomae.micrograph import MicrographRef
 from cryomae.picks import Picks
 
 BOX = 32
@@ -322,3 +327,27 @@ def run(*words):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("places", [1, 1e9])
+def test_the_model_tells_particles_from_background_by_windows_and_on_the_grid(places):
+    data = Path(str(files("cryomae"))) / "data"
+    micrograph = read_micrograph(MicrographRef("demo", data / "demo_micrograph.mrc"), 3.0)
+    particles = read_picks(data / "demo_truth.star").xy
+    sides = np.array(micrograph.pixels.shape[::-1])
+    ground = np.random.default_rng(1).uniform(60, sides - 60, (600, 2))
+    ground = ground[cKDTree(particles).query(ground)[0] > 40][: len(particles)]
+    embed = make_embedder("default", "cpu", 168.9, places)
+    latents = embed(micrograph, np.concatenate([particles, ground]))
+    groups = find_groups(latents, np.ones(len(latents)), 4, 0)
+    assert not set(groups[: len(particles)]) & set(groups[len(particles) :])
+
+
+def test_crops_that_fail_midway_leave_what_was_there(project, monkeypatch):
+    make(output="out")
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    monkeypatch.setattr("cryomae.crops.run.draw_montage", lambda *words, **more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make(output="out", threshold=0.5)
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
