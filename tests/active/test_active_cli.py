@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from cryomae.active.session import Session
 from cryomae.cli import app
 from cryomae.formats import read_picks
+from cryomae.io import find_micrographs
 
 DATA = Path(str(files("cryomae") / "data"))
 PIXEL, DIAMETER = 3.0, 168.9
@@ -128,6 +129,11 @@ def test_every_program_can_be_exported_to(here, program):
     assert "picks of 1 micrograph" in said
     assert len(list((here / "out").rglob("*"))) >= 2
     assert not list((here / "out").rglob("*.safetensors"))
+    if program == "relion":  # 3.1 finds the files by folder and suffix
+        assert "RELION 3.1: out/picks/coords_suffix_cryomae.star" in said
+        listed = (here / "out/picks/coords_suffix_cryomae.star").read_text()
+        refs, _ = find_micrographs([listed.strip()])
+        assert [(ref.name, ref.pixel_size) for ref in refs] == [("demo_micrograph.mrc", PIXEL)]
 
 
 def test_export_without_writing(here):
