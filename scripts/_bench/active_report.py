@@ -154,7 +154,7 @@ def draw_curves(
                 y = [np.interp(x, _column(p, key), _column(p, "f1")) for p in chosen]
                 axes.plot(x, np.mean(y, axis=0), label=strategy)
             axes.set_xlabel("answers" if key == "answers" else "seconds of the user")
-            axes.set_ylabel("F1 on micrographs that were not asked about")
+            axes.set_ylabel("F1 on other micrographs")
             axes.set_title(
                 "from nothing" if not number else f"from {number} exemplars", fontsize=10
             )
