@@ -15,7 +15,7 @@ _REASONS = {
     "random": "drawn at random",
     "disagreement": "models disagree",
     "variance": "would teach most",
-    "diverse": "unlike the others that are asked",
+    "diverse": "unlike the others",
     "representative": "stands for many",
     "dense": "unsure, and like many others",
     "near boundary": "nearly changes sides",
