@@ -19,7 +19,7 @@ from cryomae.atomic import atomic_path
 
 _TILE, _GAP, _MARGIN = 200, 14, 20
 _ACROSS = 5
-_HEAD, _CAPTION = 76, 56
+_HEAD, _CAPTION = 76, 62
 _DPI = 100
 _RING, _GREY = "#ffd24d", "0.35"
 _PAPER = 255
@@ -75,8 +75,8 @@ def draw_sheet(path: Path, tiles: Sequence[Tile], *, diameter: float, title: str
     plain: dict[str, Any] = {"va": "top", "parse_math": False}
     axes.text(_MARGIN, 14, title, fontsize=14, fontweight="bold", **plain)
     words = (
-        f"circle {diameter:.4g} Å; smoothed for the eye; below: why it is asked, and its score "
-        "(1 a particle, 0 none)"
+        f"circle {diameter:.4g} Å; smoothed for the eye; below: its score (1 a particle, "
+        "0 none) and why it is asked"
     )
     axes.text(_MARGIN, 40, words, fontsize=9.5, color=_GREY, **plain)
     radius = _TILE / ACROSS / 2
@@ -93,10 +93,11 @@ def draw_sheet(path: Path, tiles: Sequence[Tile], *, diameter: float, title: str
                 Circle((x + middle, y + middle), radius, fill=False, color=_RING, linewidth=1.3)
             )
         axes.text(x, y + _TILE + 5, tile.number, fontsize=13, fontweight="bold", **plain)
-        caption = {"fontsize": 9.5, "ha": "right", **plain}
-        axes.text(x + _TILE, y + _TILE + 6, f"{tile.reason}, {tile.score:.2f}", **caption)
+        score = {"fontsize": 10, "ha": "right", **plain}
+        axes.text(x + _TILE, y + _TILE + 7, f"{tile.score:.2f}", **score)
+        axes.text(x, y + _TILE + 26, tile.reason, fontsize=8, **plain)
         name = _shortened(tile.micrograph, 29)
-        axes.text(x, y + _TILE + 27, name, fontsize=8, color=_GREY, **plain)
+        axes.text(x, y + _TILE + 40, name, fontsize=8, color=_GREY, **plain)
     _scale_bar(axes, width, diameter)
     axes.imshow(page, "gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="none")
     axes.set_xlim(0, width)

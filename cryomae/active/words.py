@@ -21,7 +21,7 @@ _REASONS = {
     "near boundary": "nearly changes sides",
     "great loss": "likely judged wrong",
     "unlike labelled": "unlike what is answered",
-    "unsure and unlike": "unsure, and unlike what is answered",
+    "unsure and unlike": "unsure, unlike what is answered",
     "score": "by score",
     "fill": "drawn at random",
 }
