@@ -137,7 +137,7 @@ def measure(output: Path, count: int) -> list[float]:
     for log in output.glob("written_*.txt"):
         for line in log.read_text().splitlines():
             name, written = line.split()
-            picks = output / "picks/picks" / f"{Path(name).stem}_cryomae.star"
+            picks = next((output / "picks/picks").rglob(f"{Path(name).stem}_cryomae.star"))
             delays.append(picks.stat().st_mtime - float(written))
     assert len(delays) == count
     return delays
