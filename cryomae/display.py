@@ -69,7 +69,12 @@ def low_pass(picture: Picture, resolution: float) -> Picture:
     resolution : float
         Å.
     """
-    small = _scaled(picture.image.astype(np.float32, copy=False), picture.spacing, picture.pixel_size, resolution)
+    small = _scaled(
+        picture.image.astype(np.float32, copy=False),
+        picture.spacing,
+        picture.pixel_size,
+        resolution,
+    )
     h, w = small.image.shape
     step = [s * picture.pixel_size for s in small.spacing]
     ky, kx = fft.fftfreq(h, step[0])[:, None], fft.rfftfreq(w, step[1])[None]

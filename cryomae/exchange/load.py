@@ -10,7 +10,7 @@ import pandas as pd
 
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import Context
-from cryomae.formats.collect import Coordinates, coordinate_files, read_all
+from cryomae.formats.collect import SAME, Coordinates, coordinate_files, read_all
 from cryomae.formats.exposures import Exposure, load_exposures, match_exposures
 from cryomae.io import find_micrographs, read_header
 from cryomae.io.star_list import resolve
@@ -115,7 +115,19 @@ def load(
         notes += more
         shapes = {name: exposure.shape for name, exposure in known.items()} | shapes
         sizes = {name: exposure.pixel_size for name, exposure in known.items()} | sizes
-    return Loaded(picks, kept, Context(shapes, stated | sizes, box, known), tuple(notes))
+    sizes = stated | sizes
+    notes += _mixed([sizes[n] for n in picks.table["micrograph"].unique() if n in sizes])
+    return Loaded(picks, kept, Context(shapes, sizes, box, known), tuple(notes))
+
+
+def _mixed(sizes: Sequence[float]) -> list[str]:
+    """Say so if micrographs have different pixel sizes: what is given in pixels holds for all."""
+    if not sizes or max(sizes) <= min(sizes) * (1 + SAME):
+        return []
+    return [
+        f"{len(sizes):,} micrographs have pixel sizes from {min(sizes):.4g} to {max(sizes):.4g} Å; "
+        "coordinates stay in pixels of each, and --scale and --box are the same for all."
+    ]
 
 
 def _exposures(

@@ -453,3 +453,13 @@ def test_cryosparc_without_sizes_gets_no_dataset_and_is_told(project):
     assert done.exit_code == 0, said
     assert "picks.cs was not written: the size or pixel size of 1 of 1 micrographs" in said
     assert "Of earlier picks, and still there: picks.cs" in said
+
+
+def test_mixed_pixel_sizes_are_told_and_each_micrograph_keeps_its_own(project):
+    with mrcfile.open(NAMES[1], "r+") as file:
+        file.voxel_size = 3.0
+    done, said = run("export", "picks.csv", "--to", "cryosparc")
+    assert done.exit_code == 0, said
+    assert "2 micrographs have pixel sizes from 2 to 3 Å" in said
+    sizes = Dataset.load("for_cryosparc/picks.cs")["location/micrograph_psize_A"]
+    assert sizes.tolist() == [2, 2, 3]
