@@ -124,6 +124,11 @@ class Record:
     likely: int
     digest: str
 
+    @property
+    def file_time(self) -> float:
+        """Date of the micrograph's file, in seconds since the epoch: about when it was taken."""
+        return int(self.key.rpartition(" ")[2]) / 1e9
+
     @classmethod
     def of(cls, content: dict[str, Any]) -> Record:
         """Record of plain values, as JSON holds them; ValueError or TypeError if it is none."""

@@ -22,6 +22,7 @@ from cryomae.atomic import atomic_path
 if TYPE_CHECKING:
     from cryomae.diameter import DiameterEstimate
 
+_DOTS = 1000  # most dots in a chart
 BLUE, GREY, RED = "#2a6f97", "#c3ccd3", "#b3261e"
 
 
@@ -90,6 +91,37 @@ def counts_chart(counts: Sequence[int]) -> Markup:
             color="0.25",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return as_svg(figure)
+
+
+def trend_chart(
+    hours: NDArray[np.float64], values: NDArray[np.float64], name: str, *, most: float | None = None
+) -> Markup:
+    """A number of every micrograph over the time of acquisition, and its running median.
+
+    Parameters
+    ----------
+    hours : ndarray, shape (n,)
+        Hours since the first micrograph, ascending.
+    values : ndarray, shape (n,)
+        What is shown; NaN is left out.
+    name : str
+        Name of the axis.
+    most : float, optional
+        End of the axis.
+    """
+    figure, axes = new_axes("hours since the first micrograph", name)
+    if most is not None:
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    there = np.isfinite(values)
+    hours, values = hours[there], values[there]
+    # Of many thousands a few show as much, and the page stays small.
+    shown = np.unique(np.linspace(0, len(hours) - 1, min(len(hours), _DOTS)).round().astype(int))
+    axes.scatter(hours[shown], values[shown], s=5, color=GREY, linewidths=0)
+    wide = max(5, len(values) // 20)
+    middle = [float(np.median(values[max(0, i - wide // 2) : i + wide // 2 + 1])) for i in shown]
+    axes.plot(hours[shown], middle, color=BLUE, linewidth=1.6)
+    axes.set_ylim(0, most)
     return as_svg(figure)
 
 

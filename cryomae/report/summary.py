@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
 from cryomae.atomic import write_text
-from cryomae.report.charts import as_svg, counts_chart, diameter_figure, histogram_chart
+from cryomae.report.charts import (
+    as_svg,
+    counts_chart,
+    diameter_figure,
+    histogram_chart,
+    trend_chart,
+)
 from cryomae.report.page import jpeg, render
 from cryomae.settings import PickSettings
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 HISTOGRAM_BINS: NDArray[np.float64] = np.linspace(0, 1, 51)
 """Edges of the score histogram."""
 
+_FEWEST, _SHORTEST = 20, 600.0  # micrographs, and seconds between them, that show a trend
 _PICTURES = 12
 _PICTURE_WIDTH = 560
 
@@ -88,6 +96,7 @@ def write_summary(path: str | Path, page: Page) -> None:
         median=int(np.median(counts)) if counts else 0,
         histogram=histogram_chart(HISTOGRAM_BINS, page.histogram, result.threshold),
         counts=counts_chart(counts),
+        trends=trends(result),
         rows=[(o, _link(o.preview_file, folder)) for o in result.outcomes],
         pictures=_pictures(result.done, folder),
         box=box_size(page),
@@ -96,6 +105,50 @@ def write_summary(path: str | Path, page: Page) -> None:
         diameter=None if page.estimate is None else as_svg(diameter_figure(page.estimate)),
     )
     write_text(path, html)
+
+
+@dataclass(frozen=True)
+class Trends:
+    """How a data set went, over the time of acquisition.
+
+    Attributes
+    ----------
+    sentence : str
+        How long it took, and how many micrographs came in an hour.
+    picks, scores : Markup
+        Charts of the picks of each micrograph, and of their mean score.
+    """
+
+    sentence: str
+    picks: Markup
+    scores: Markup
+
+
+def trends(result: RunResult) -> Trends | None:
+    """Charts over the time of acquisition; None where the dates of the files do not tell it."""
+    known = [
+        (o.record.file_time, o.picks, o.histogram)
+        for o in result.done
+        if o.record is not None and o.histogram is not None
+    ]
+    known.sort(key=lambda one: one[0])
+    times = np.array([time for time, _, _ in known])
+    if len(times) < _FEWEST or times[-1] - times[0] < _SHORTEST:
+        return None
+    hours = (times - times[0]) / 3600
+    centres = (HISTOGRAM_BINS[1:] + HISTOGRAM_BINS[:-1]) / 2
+    limit = 0.0 if result.threshold is None else result.threshold
+    weights = np.array([histogram for _, _, histogram in known]) * (centres >= limit)
+    total = weights.sum(axis=1)
+    score = np.divide(weights @ centres, total, out=np.full(len(known), np.nan), where=total > 0)
+    counts = np.array([picks for _, picks, _ in known], dtype=np.float64)
+    rate = (len(times) - 1) / hours[-1]
+    return Trends(
+        f"{len(times):,} micrographs in {hours[-1]:.1f} hours, {rate:.0f} an hour, by the dates of "
+        "their files.",
+        trend_chart(hours, counts, "picks"),
+        trend_chart(hours, score, "mean score of picks", most=1.0),
+    )
 
 
 def settings_in_words(page: Page) -> list[tuple[str, str]]:

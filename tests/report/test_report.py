@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cryomae.batch.record import Record
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.picks import Picks
 from cryomae.report.preview import draw_preview
-from cryomae.report.summary import HISTOGRAM_BINS, Page, box_size, relion_commands, write_summary
+from cryomae.report.summary import (
+    HISTOGRAM_BINS,
+    Page,
+    box_size,
+    relion_commands,
+    trends,
+    write_summary,
+)
 from cryomae.report.thumbnail import THUMBNAIL_SIZE, save_thumbnail
 from cryomae.settings import PickSettings
 
@@ -181,3 +190,22 @@ def test_box_is_even_and_larger_than_the_particle(page):
     assert box % 2 == 0
     assert 1.5 * 180 / 1.06 <= box <= 1.5 * 180 / 1.06 + 2
     assert f"--extract_size {box}" in relion_commands(page)["new"]
+
+
+def test_trends_follow_the_dates_of_the_files(page):
+    """Picks halve after three hours; the files are listed in another order."""
+    outcomes = []
+    for minute in range(0, 360, 6):
+        count = 100 if minute < 180 else 50
+        key = f"digest None 100 {int((1.7e9 + 60 * minute) * 1e9)}"
+        record = Record(key, (9, 9), 1.0, "star", (1.0, 1.0), (9, 9), 0.0, 1.0, 200, 100, "x")
+        histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
+        histogram[[5, 45]] = 100, count
+        outcome = Outcome(f"{minute}.mrc", "picked", count, record=record, histogram=histogram)
+        outcomes.insert(len(outcomes) // 2, outcome)
+    found = trends(replace(page.result, outcomes=outcomes))
+    assert found is not None
+    assert "60 micrographs in 5.9 hours, 10 an hour" in found.sentence
+    assert "mean score" in found.scores
+    assert trends(replace(page.result, outcomes=outcomes[:10])) is None
+    assert trends(page.result) is None
