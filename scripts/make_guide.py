@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -28,7 +28,7 @@ from cryomae.names import stem
 
 PICTURES = Path(__file__).parents[1] / "cryomae" / "napari" / "guide"
 SIZE = 1360, 850  # pixels of the window
-COLOURS = 128  # of a picture: enough for a window, and half the bytes
+COLOURS = 96  # of a picture: enough for a window, and half the bytes
 
 
 class Guide:
@@ -41,6 +41,7 @@ class Guide:
         self.viewer = napari.Viewer(title="cryomae")
         self.main = self.viewer.window._qt_window
         self.main.resize(*SIZE)
+        self.main.activateWindow()  # or it gets no keys
         self.pick = self.panel("Pick")
         self.workspace = self.pick.workspace
         self.desk, self.stage = self.workspace.desk, self.workspace.stage
@@ -52,7 +53,7 @@ class Guide:
         dock.raise_()
         return panel
 
-    def until(self, condition: Callable[[], Any], seconds: float = 300) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = 120) -> None:
         """Let the window work until something is so."""
         end = time.monotonic() + seconds
         while not condition():
@@ -82,25 +83,29 @@ class Guide:
             self.key(Qt.Key.Key_Y if near else Qt.Key.Key_N)
             self.until(lambda at=before: self.desk.standing.at != at)
 
-    def save(self, name: str, widget: Any = None) -> None:
-        """Keep what is on screen, or one widget of it."""
+    def ruler_on_a_particle(self) -> None:
+        """Zoom in, and draw the ruler round a particle in the middle."""
+        mine = self.truth[[stem(n) == stem(self.stage.name) for n in self.truth["micrograph"]]]
+        middle = np.array(self.viewer.scene.camera.center[-2:])
+        yx = mine[["y", "x"]].to_numpy()
+        y, x = (float(v) for v in yx[np.hypot(*(yx - middle).T).argmin()])
+        self.workspace.circles.measure((y, x), self.pick.diameter.value())
+        self.viewer.scene.camera.center = (0, y, x)
+        self.viewer.scene.camera.zoom *= 2.2
+
+    def save(self, name: str) -> None:
+        """Keep what is on screen."""
         self.settle()
-        if widget is None:
-            pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
-            picture = Image.fromarray(np.ascontiguousarray(pixels))
-        else:
-            grabbed = widget.grab().toImage().convertToFormat(4)
-            bits = grabbed.bits()
-            bits.setsize(grabbed.sizeInBytes())
-            bgra = np.frombuffer(bits, np.uint8).reshape(grabbed.height(), -1, 4)
-            picture = Image.fromarray(np.ascontiguousarray(bgra[:, : grabbed.width(), 2::-1]))
+        pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
         PICTURES.mkdir(exist_ok=True)
         path = PICTURES / f"{name}.png"
         picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-        print(f"{path.name}: {picture.width} × {picture.height}, {path.stat().st_size // 1000} kB")
+        print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
 
     def _there(self) -> bool:
-        return self.stage.showing and self.stage.at == self.desk.standing.current.micrograph
+        shown = self.stage.showing and self.stage.at == self.desk.standing.current.micrograph
+        return bool(shown and self.workspace.circles.asking)
 
 
 def main() -> None:
@@ -129,7 +134,7 @@ def lead(guide: Guide, folder: Path, diameter: float) -> None:
     guide.pick.open(str(folder))
     guide.until(lambda: guide.stage.showing)
     guide.pick.diameter.setValue(diameter)
-    guide.stage._point_camera((900, 1000, 3000))
+    guide.ruler_on_a_particle()
     guide.pick.inputs.setText("/data/session42/micrographs")
     guide.save("pick")
     guide.pick.inputs.setText(str(folder))
@@ -143,6 +148,7 @@ def lead(guide: Guide, folder: Path, diameter: float) -> None:
 
     guide.desk.auto_train = False
     guide.panel("Confirm")
+    guide.settle()
     guide.answer(14)
     guide.desk.train()
     guide.settle()
@@ -154,7 +160,7 @@ def lead(guide: Guide, folder: Path, diameter: float) -> None:
 
     export = guide.panel("Export")
     export.folder.setText(str(folder.parent / "picks"))
-    QTest.mouseClick(export.write, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+    QTest.mouseClick(export.write, Qt.MouseButton.LeftButton)
     guide.until(lambda: export.result.text())
     export.folder.setText("/data/session42/picks")
     export.result.setText(export.result.text().replace(str(folder.parent), "/data/session42"))

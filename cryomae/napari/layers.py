@@ -85,7 +85,7 @@ class Layers:
             layer._face.events.blocker_all(),
             layer._block_refresh(),
         ):
-            if not len(layer.data) / 8 <= count <= len(layer.data):
+            if count and not len(layer.data) / 8 <= count <= len(layer.data):
                 layer.data = np.zeros((_FILL * -(-count // _FILL), 2), np.float32)
                 layer.face_color = np.zeros((len(layer.data), 4), np.float32)
             rest = len(layer.data) - count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,9 @@ class Workspace(QObject):
         self._users: set[int] = set()
         self.desk.noted.connect(self.say)
         self.stage.failed.connect(self._not_shown)
+        # The garbage collector goes over all that napari made at its start every now and then,
+        # and the window stands still for 0.2 s; none of that becomes garbage while it is open.
+        gc.freeze()
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close)
@@ -89,6 +93,7 @@ class Workspace(QObject):
         self.aside.close()
         self.desk.close()
         self.stage.close()
+        gc.unfreeze()
 
     def _not_shown(self, why: str) -> None:
         self.say("warning", why)

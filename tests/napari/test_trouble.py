@@ -75,6 +75,7 @@ def test_a_corrupt_file_among_good_ones(open_window, tmp_path) -> None:
     assert window.said("b.mrc is left out")
     assert "1 cannot be used" in window.pick.state.text()
     table = window.panel("Curate").table
+    window.until(lambda: table.rowCount() == 3)
     assert table.item(1, 2).text() == "failed"
     assert "b.mrc" in table.item(1, 1).toolTip()
     assert table.item(1, 0).checkState() == Qt.CheckState.Unchecked
@@ -130,8 +131,7 @@ def test_learning_is_cancelled(answered) -> None:
     pid = learning(answered)
     confirm = answered.panel("Confirm")
     answered.press(confirm.cancel)
-    answered.until(lambda: not answered.desk.active)
-    assert not psutil.pid_exists(pid)
+    answered.until(lambda: not answered.desk.active and not psutil.pid_exists(pid))
     assert answered.desk.standing.version == 0
     assert len(answered.desk.standing.answers) == 6
 
