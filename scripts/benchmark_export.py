@@ -66,8 +66,9 @@ def _measure(given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             command += ["--output", str(folder), *options]
             runs.append(measure(command, given.output, f"{program}_{number}", env=environment()))
         wall, peak = [run.wall for run in runs], max(run.peak for run in runs)
-        found[program] = {"wall_s": wall, "peak_mb": peak}
-        print(f"{program}: {spread(wall)}, peak {peak:.0f} MB", flush=True)
+        cpu = [run.cpu for run in runs]  # says what a machine with other work would do alone
+        found[program] = {"wall_s": wall, "cpu_s": cpu, "peak_mb": peak}
+        print(f"{program}: {spread(wall)}, CPU {spread(cpu)}, peak {peak:.0f} MB", flush=True)
     return found
 
 
