@@ -28,7 +28,7 @@ from cryomae.names import stem
 
 PICTURES = Path(__file__).parents[1] / "cryomae" / "napari" / "guide"
 SIZE = 1360, 850  # pixels of the window
-COLOURS = 96  # of a picture: enough for a window, and half the bytes
+COLOURS = 256  # of a picture: enough for a window, and a third of the bytes
 
 
 class Guide:
@@ -91,7 +91,7 @@ class Guide:
         y, x = (float(v) for v in yx[np.hypot(*(yx - middle).T).argmin()])
         self.workspace.circles.measure((y, x), self.pick.diameter.value())
         self.viewer.scene.camera.center = (0, y, x)
-        self.viewer.scene.camera.zoom *= 2.2
+        self.viewer.scene.camera.zoom *= 5
 
     def save(self, name: str) -> None:
         """Keep what is on screen."""
@@ -100,7 +100,9 @@ class Guide:
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         PICTURES.mkdir(exist_ok=True)
         path = PICTURES / f"{name}.png"
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
         print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
 
     def _there(self) -> bool:
@@ -144,6 +146,7 @@ def lead(guide: Guide, folder: Path, diameter: float) -> None:
 
     guide.panel("Curate")
     guide.viewer.reset_view()
+    guide.viewer.scene.camera.zoom *= 2
     guide.save("curate")
 
     guide.desk.auto_train = False

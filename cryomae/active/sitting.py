@@ -122,7 +122,7 @@ class Sitting:
         assert self.current is not None
         if self.answer_of(self.current) != kind:
             self.session.answer(self.current.candidate, kind)
-        self.message = f"{self.current.id} {SAID[kind]}"
+        self.message = f"Proposal {self.current.id}: {SAID[kind]}."
         self._go_on(self.at)
 
     def _turn(self, *, back: bool) -> None:

@@ -174,9 +174,11 @@ def _in_words(estimate: Estimate | None, version: int) -> str:
         return f"Not trained yet: {e.picks:,} picks of the model as it came."
     return (
         "<table>"
-        f"<tr><td>right among the picks&nbsp;&nbsp;</td><td><b>{e.precision:.0%}</b>&nbsp;&nbsp;"
+        "<tr><td>precision, right among the picks&nbsp;&nbsp;</td>"
+        f"<td><b>{e.precision:.0%}</b>&nbsp;&nbsp;"
         f"({e.precision_low:.0%} to {e.precision_high:.0%})</td></tr>"
-        f"<tr><td>found of all particles&nbsp;&nbsp;</td><td><b>{e.recall:.0%}</b>&nbsp;&nbsp;"
+        "<tr><td>recall, found of all particles&nbsp;&nbsp;</td>"
+        f"<td><b>{e.recall:.0%}</b>&nbsp;&nbsp;"
         f"({e.recall_low:.0%} to {e.recall_high:.0%})</td></tr></table>"
         f"Estimated, 95 %; {e.picks:,} picks, training nº {version}."
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryomae.napari.state import Standing
     from cryomae.napari.workspace import Workspace
 
-_COLUMNS, _ROWS = 4, 3
+_COLUMNS, _ROWS = 5, 2
 _GAP = 5
 _PAPER = 0.12  # grey of what lies beyond the micrograph
 _FRAMES = {

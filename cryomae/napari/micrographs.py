@@ -33,7 +33,7 @@ class MicrographTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(120)
         self.setTextElideMode(Qt.TextElideMode.ElideLeft)
         down, across = self.verticalHeader(), self.horizontalHeader()
         if down is not None and across is not None:

@@ -36,23 +36,24 @@ def test_every_format_of_picks_can_be_opened_and_saved() -> None:
         assert set(writer.filename_extensions) == set(SUFFIXES)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_picks_are_saved_and_opened_again(open_window, tmp_path, suffix) -> None:
+def test_picks_are_saved_and_opened_again(open_window, tmp_path) -> None:
     viewer = open_window().viewer
     yx = np.array([[100.0, 200.0], [300.0, 400.0]])
     points = viewer.add_points(yx, size=64, name="m1")
     image = viewer.add_image(np.zeros((512, 640)), metadata={"pixel_size": 1.5})
-    for number, selection in enumerate(([points], [image, points])):
-        path = tmp_path / f"m{number}{suffix}"
-        viewer.layers.selection = selection
-        if suffix == ".cs" and number == 0:
-            with pytest.raises(InputError, match="select its layer too"):
-                viewer.layers.save(str(path), selected=True, plugin="cryomae")
-            continue
-        assert viewer.layers.save(str(path), selected=True, plugin="cryomae")
-        assert np.allclose(read_picks(path).table[["y", "x"]], yx, atol=0.51)
-        (layer,) = viewer.open(str(path), plugin="cryomae")
-        assert np.allclose(layer.data, yx, atol=0.51)
+    for suffix in SUFFIXES:
+        for number, selection in enumerate(([points], [image, points])):
+            path = tmp_path / f"m{number}{suffix}"
+            viewer.layers.selection = selection
+            if suffix == ".cs" and number == 0:
+                with pytest.raises(InputError, match="select its layer too"):
+                    viewer.layers.save(str(path), selected=True, plugin="cryomae")
+                continue
+            assert viewer.layers.save(str(path), selected=True, plugin="cryomae")
+            assert np.allclose(read_picks(path).table[["y", "x"]], yx, atol=0.51), suffix
+            (layer,) = viewer.open(str(path), plugin="cryomae")
+            assert np.allclose(layer.data, yx, atol=0.51), suffix
+            viewer.layers.remove(layer)
 
 
 def test_a_micrograph_is_opened_and_saved(open_window, tmp_path) -> None:

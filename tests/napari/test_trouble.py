@@ -47,6 +47,7 @@ def test_a_folder_without_micrographs(open_window, tmp_path) -> None:
     assert window.desk.standing is None
 
 
+@pytest.mark.slow
 def test_a_corrupt_file_among_good_ones(open_window, tmp_path) -> None:
     folder = tmp_path / "mics"
     folder.mkdir()
@@ -176,6 +177,7 @@ def test_a_micrograph_that_was_moved_is_named(open_window, made) -> None:
     window.until(lambda: 60 in window.desk.standing.answers)
 
 
+@pytest.mark.slow
 def test_the_window_never_loads_torch(open_window, made) -> None:
     """It takes seconds, and Triton's LLVM does not go together with that of a software OpenGL."""
     script = (
