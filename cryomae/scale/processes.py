@@ -21,7 +21,9 @@ from cryomae.errors import CryomaeError
 from cryomae.scale.backend import Answer, Item, Lost, Work
 
 _GRACE = 30.0  # seconds to finish an item when the work is stopped
-_FALSE_STARTS = 5  # processes in a row that may die before they are ready
+
+FALSE_STARTS = 5
+"""Processes in a row that may die before they are ready."""
 
 
 class Processes:
@@ -45,10 +47,7 @@ class Processes:
     ) -> Generator[tuple[Item, Answer | Lost], None, None]:
         """See `Backend.map_unordered`."""
         if self._work is not work:
-            self._stop()
-            self._work, pickled = work, pickle.dumps(work)
-            threads = max(1, usable_cores() // self.workers)
-            self._running = [_Worker(pickled, place, threads) for place in range(self.workers)]
+            self._begin(work)
         coming = iter(items)
         more = True
         try:
@@ -64,9 +63,22 @@ class Processes:
                 if not more and not any(worker.busy for worker in self._running):
                     return
                 yield from self._listen()
-        finally:
+        except GeneratorExit:
             if any(worker.busy for worker in self._running):
                 self._stop()
+            raise
+        except BaseException:
+            self._stop()  # what the others have sent meanwhile belongs to nobody
+            raise
+
+    def _begin(self, work: object) -> None:
+        """Give every process the work, and start those that there are not."""
+        self._work, pickled = work, pickle.dumps(work)
+        if not self._running:
+            threads = max(1, usable_cores() // self.workers)
+            self._running = [_Worker(place, threads) for place in range(self.workers)]
+        for worker in self._running:
+            worker.prepare(pickled)
 
     def _listen(self) -> Generator[tuple[Any, Any], None, None]:
         """Wait for news, and give the answers among them."""
@@ -91,9 +103,9 @@ class Processes:
                         self._check(value)
 
     def _check(self, how: str) -> None:
-        if self._false_starts >= _FALSE_STARTS:
+        if self._false_starts >= FALSE_STARTS:
             raise CryomaeError(
-                f"{_FALSE_STARTS} worker processes in a row ended at their start ({how})",
+                f"{FALSE_STARTS} worker processes in a row ended at their start ({how})",
                 "fewer --processes need less memory; without the option errors are shown at once",
             )
 
@@ -121,8 +133,9 @@ class Processes:
 class _Worker:
     """One process, as its supervisor sees it."""
 
-    def __init__(self, work: bytes, place: int, threads: int) -> None:
-        self._made_of = (work, place, threads)
+    def __init__(self, place: int, threads: int) -> None:
+        self._made_of = (place, threads)
+        self._work = b""
         self.ready = self.busy = False
         self.item: Any = None
         context = get_context("spawn")  # a GPU does not survive a fork
@@ -137,10 +150,17 @@ class _Worker:
     def sentinel(self) -> int:
         return self.process.sentinel
 
+    def prepare(self, work: bytes) -> None:
+        self._work, self.ready = work, False
+        self._send(("work", work))
+
     def give(self, item: Any) -> None:
         self.item, self.busy = item, True
+        self._send(("item", item))
+
+    def _send(self, message: tuple[str, Any]) -> None:
         try:
-            self.pipe.send(item)
+            self.pipe.send(message)
         except OSError:  # it has just died, which is seen next
             return
 
@@ -172,7 +192,9 @@ class _Worker:
     def successor(self) -> _Worker:
         self.pipe.close()
         self.process.close()
-        return _Worker(*self._made_of)
+        successor = _Worker(*self._made_of)
+        successor.prepare(self._work)
+        return successor
 
     def end(self) -> None:
         """End it now: first in a way that lets it write down that it was stopped."""
@@ -193,23 +215,22 @@ def _how(code: int | None) -> str:
     return f"{name}, as when memory runs out" if name == "SIGKILL" else name
 
 
-def _serve(pipe: Connection, pickled: bytes, place: int, threads: int) -> None:
+def _serve(pipe: Connection, place: int, threads: int) -> None:
     """What a process does: answer until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # lets the work write that down
     limit_threads(threads)
+    work: Any = None
     try:
-        try:
-            work = pickle.loads(pickled)
-            work.open(place)
-        except Exception as error:  # noqa: BLE001 - raised by the supervisor
-            pipe.send(("raised", _sendable(error)))
-            return
-        pipe.send(("ready", None))
         while True:
-            item = pipe.recv()
+            kind, value = pipe.recv()
             try:
-                answer = ("answer", work(item))
+                if kind == "work":
+                    work = pickle.loads(value)
+                    work.open(place)
+                    answer: tuple[str, Any] = ("ready", None)
+                else:
+                    answer = ("answer", work(value))
             except Exception as error:  # noqa: BLE001 - raised by the supervisor
                 answer = ("raised", _sendable(error))
             pipe.send(answer)

@@ -87,7 +87,8 @@ def test_an_error_of_the_work_ends_it_as_itself(two_processes):
         list(two_processes.map_unordered(Squares(error=WeightsError("no such model")), [1]))
 
 
-def test_processes_that_die_at_their_start_are_not_started_for_ever():
+def test_processes_that_die_at_their_start_are_not_started_for_ever(monkeypatch):
+    monkeypatch.setattr("cryomae.scale.processes.FALSE_STARTS", 2)
     with Processes(2) as backend, pytest.raises(CryomaeError, match="ended at their start"):
         list(backend.map_unordered(DiesAtStart(), range(5)))
 
