@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,6 +14,8 @@ from qtpy.QtCore import QObject, Signal
 from cryomae.errors import CryomaeError
 
 Then = Callable[[Any], None]
+
+_NICE = 5
 
 
 class Background(QObject):
@@ -23,13 +28,18 @@ class Background(QObject):
     failed : callable
         Called in the window's thread with what a piece of work raised, unless the work brought
         its own.
+    polite : bool
+        Whether the window comes first where there are too few cores.
     """
 
     _arrived = Signal(object)
 
-    def __init__(self, name: str, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, name: str, failed: Callable[[BaseException], None], *, polite: bool = False
+    ) -> None:
         super().__init__()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        initializer = _step_back if polite else None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=initializer)
         self._failed = failed
         self._closed = False
         self.waiting = 0  # pieces of work whose results were not handed over yet
@@ -73,6 +83,12 @@ class Background(QObject):
     def _call(self, call: Callable[[], Any]) -> None:
         if not self._closed:
             call()
+
+
+def _step_back() -> None:
+    """Lower the priority of this thread, which only Linux can."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def in_words(error: BaseException) -> str:

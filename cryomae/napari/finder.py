@@ -34,7 +34,7 @@ class Finder(QObject):
         self.found: Found = NOTHING
         self.busy = False
         self._take, self._failed = take, failed
-        self._thread = Background("cryomae-picks", self.fail)
+        self._thread = Background("cryomae-picks", self.fail, polite=True)
         self._stale = QTimer(self)
         self._stale.setSingleShot(True)
         self._stale.setInterval(_CALM)

@@ -94,8 +94,8 @@ class Images(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader = Background("cryomae-read", self._unexpected)
-        self._filter = Background("cryomae-filter", self._unexpected)
+        self._reader = Background("cryomae-read", self._unexpected, polite=True)
+        self._filter = Background("cryomae-filter", self._unexpected, polite=True)
         self._wanted: list[Wanted] = []
         self._reading: Hashable = None
         self._kept: OrderedDict[Hashable, Ready] = OrderedDict()

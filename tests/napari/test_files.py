@@ -1,6 +1,7 @@
 """What the plugin adds to napari: its steps, and files that are opened and saved."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,8 @@ def test_without_a_display_it_says_what_to_do() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about X")
 def test_without_opengl_it_says_what_to_do(tmp_path) -> None:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb: run `make system-deps`")
     read, write = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-extension", "GLX"],
