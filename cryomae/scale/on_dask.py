@@ -40,6 +40,8 @@ _CONFIG = {
     "distributed.scheduler.work-stealing": False,
     "distributed.worker.memory.terminate": False,
     "distributed.worker.memory.pause": False,
+    # It looks at the work a hundred times a second and keeps what it saw: 100 MB in an hour.
+    "distributed.worker.profile.enabled": False,
 }
 
 _number = itertools.count()
@@ -266,6 +268,11 @@ def _queued(where: str, workers: int) -> Any:
         "processes": processes,
         "cores": processes,  # a worker does one thing at a time; job-cpu says how many it books
         "memory": configured.get("memory") or "4GB",
+        # Jobs do not inherit what is set here.
+        "job_script_prologue": [
+            *(configured.get("job-script-prologue") or []),
+            "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
+        ],
         "silence_logs": logging.CRITICAL,
     }
     try:
