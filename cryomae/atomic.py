@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import errno
+import glob
 import os
 import re
 import secrets
@@ -129,6 +130,14 @@ def is_temporary(name: str) -> bool:
 
 def _temporary(name: str) -> str:
     return f".{name[:100]}.{secrets.token_hex(6)}"
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what processes left that were killed while they wrote ``path``; none may be at it."""
+    target = Path(path)
+    begin = f".{glob.escape(target.stem[:100])}."
+    for leftover in target.parent.glob(f"{begin}{'[0-9a-f]' * 12}{glob.escape(target.suffix)}"):
+        _remove(leftover)
 
 
 def _move_files(source: Path, target: Path) -> None:

@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark_watch"))
     parser.add_argument("--arrivals", type=int, default=500)
+    parser.add_argument("--per-minute", type=float, default=80.0, help="at most so many arrive")
     options = parser.parse_args()
     shutil.rmtree(options.output, ignore_errors=True)
     folder = options.output / "mics"
@@ -44,7 +45,10 @@ def main() -> None:
     numbers = range(options.arrivals)
     context = multiprocessing.get_context("spawn")
     writers = [
-        context.Process(target=write_all, args=(folder, list(numbers)[n::WRITERS], n))
+        context.Process(
+            target=write_all,
+            args=(folder, list(numbers)[n::WRITERS], n, 60 * WRITERS / options.per_minute),
+        )
         for n in range(WRITERS)
     ]
     load = os.getloadavg()[0]
@@ -106,10 +110,11 @@ def pixels(number: int) -> np.ndarray:
     return np.random.default_rng(number).normal(size=(SIDE, SIDE)).astype(np.float32)
 
 
-def write_all(folder: Path, numbers: list[int], seed: int) -> None:
+def write_all(folder: Path, numbers: list[int], seed: int, every: float) -> None:
     """Copy some micrographs in the ways that there are, and note when each was whole."""
-    chance = random.Random(seed)
-    for number in numbers:
+    chance, begin = random.Random(seed), time.monotonic()
+    for turn, number in enumerate(numbers):
+        time.sleep(max(0.0, begin + turn * every - time.monotonic()))
         source = folder.parent / f"source_{seed}.mrc"
         with mrcfile.new(source, overwrite=True) as file:
             file.set_data(pixels(number))

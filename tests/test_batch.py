@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cryomae.atomic import OutputError, atomic_path, write_text
 from cryomae.batch import Engine, run_pick
 from cryomae.batch.layout import output_stems
-from cryomae.batch.ledger import read_ledger
+from cryomae.batch.ledger import LedgerWriter, read_ledger
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import read_picks
 from cryomae.micrograph import Micrograph, MicrographRef
@@ -255,6 +255,19 @@ def test_one_failure_leaves_the_others(go, work, refs, tmp_path, error, cause):
     assert cause in (tmp_path / "out/run.log").read_text()
     work.trouble.clear()
     assert [o.status for o in go().outcomes] == ["kept", "picked", "kept"]
+
+
+def test_half_written_files_of_a_killed_process_are_removed(go, work, tmp_path, refs):
+    folder = tmp_path / "out/candidates/mics"
+    folder.mkdir(parents=True)
+    left = folder / ".b_cryomae.0123456789ab.star"
+    other = folder / ".b_cryomae.notes.star"
+    for path in (left, other):
+        path.write_text("half")
+    LedgerWriter(tmp_path / "out/ledger").begin(refs[1].name)
+    assert len(go().done) == 3
+    assert not left.exists()
+    assert other.exists()
 
 
 def test_everything_fails(go, work, refs, tmp_path):

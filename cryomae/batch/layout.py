@@ -50,6 +50,11 @@ class Layout:
         """Give the log of one of several parts, which may be picked at the same time."""
         return self.root / "logs" / f"shard_{number}_of_{of}.log"
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the micrographs."""
+        return set(self._stems)
+
     def stem(self, name: str) -> PurePosixPath:
         """Give the folder and stem, below a folder of the output, of a micrograph's files."""
         return self._stems[name]

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+from cryomae.atomic import remove_leftovers
 from cryomae.batch.diameter import SettledDiameter
 from cryomae.batch.engine import DetectorLike, Engine, default_engine
 from cryomae.batch.finish import finish, save_config
@@ -161,6 +162,7 @@ def run_pick(
             names = {o.name for o in plan.settled} | {t.ref.name for t in plan.tasks}
             result.outcomes = [o for o in result.outcomes if o.name in names] + missing
         else:
+            _tidy(layout)
             finish(job, result, started)
     return result
 
@@ -168,6 +170,15 @@ def run_pick(
 def _layout(output_dir: Path, names: Sequence[str]) -> Layout:
     common = read_config(output_dir / "config.yaml").get("common_folder")
     return Layout(output_dir, names, common if isinstance(common, str) else None)
+
+
+def _tidy(layout: Layout) -> None:
+    """Remove half-written files of processes that were killed."""
+    histories = read_ledger(layout.ledger).histories
+    for name in layout.names & {name for name, found in histories.items() if found.deaths}:
+        files = layout.of(name)
+        for path in (files.candidates, files.thumbnail):
+            remove_leftovers(path)
 
 
 def _foretold(job: Job, plan: Plan) -> list[Outcome]:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 COUNT, SECONDS = 300, 0.1
 BAD = dict.fromkeys(range(5, 300, 30), "corrupt") | dict.fromkeys((40, 141, 242), "kill")
 DRIVERS_KILLED = 5
-EVERY = 8.0  # seconds between two kills of a worker
+EVERY = 15  # micrographs between two kills of a worker
 
 
 @pytest.fixture
@@ -62,17 +62,17 @@ def workers_of(driver):
 
 
 class Tormentor:
-    """Kills a worker every few seconds."""
+    """Kills a worker whenever some more micrographs are done."""
 
     def __init__(self):
-        self.random, self.killed, self.next = random.Random(0), 0, time.monotonic() + EVERY
+        self.random, self.killed, self.next = random.Random(0), 0, EVERY
 
-    def look(self, driver):
+    def look(self, driver, count):
         workers = workers_of(driver)
-        if time.monotonic() > self.next and workers:
+        if count >= self.next and workers:
             self.random.choice(workers).send_signal(signal.SIGKILL)
             self.killed += 1
-            self.next = time.monotonic() + EVERY
+            self.next = count + EVERY
 
 
 @contextmanager
@@ -97,9 +97,9 @@ def test_a_night_of_faults(tmp_path, small_disk):
 
     for _ in range(DRIVERS_KILLED):
         driver, before = start(tmp_path / "mics", out), done(out)
-        while driver.poll() is None and done(out) < before + 30:
-            tormentor.look(driver)
-            time.sleep(0.3)
+        while driver.poll() is None and (count := done(out)) < before + 30:
+            tormentor.look(driver, count)
+            time.sleep(0.2)
         assert driver.poll() is None, driver.communicate()[1]
         driver.kill()
         driver.wait()
@@ -114,10 +114,10 @@ def test_a_night_of_faults(tmp_path, small_disk):
 
     driver = start(tmp_path / "mics", out)
     while driver.poll() is None:
-        tormentor.look(driver)
-        time.sleep(0.3)
+        tormentor.look(driver, done(out))
+        time.sleep(0.2)
     assert driver.returncode == 1
-    assert tormentor.killed >= 3
+    assert tormentor.killed >= 10
     # A file whose worker was twice killed from outside may have been left alone without guilt.
     assert start(tmp_path / "mics", out, "--retry").wait() == 1
 
