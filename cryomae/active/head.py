@@ -9,7 +9,7 @@ with ``logit_0`` and the standardised latents ``z`` of the model that the sessio
 The loss is that of few-shot training (`cryomae.train.fewshot`) with everything below the head
 kept as it is. With ``u`` the unlabelled places and ``p`` what the starting model believes::
 
-      sum over answered proposals   cross entropy
+      sum over answered proposals   cross entropy against MISTAKES + (1 - 2 MISTAKES) * chance
     + BELIEF * mean over u          cross entropy against p
     + CLICK  * sum over clicked     -logit
     + CLICK  * clicks / mean(p) * mean over u  softplus(logit)
@@ -19,9 +19,9 @@ A particle that the user looked for says what particles look like, and not how m
 places like it are particles: counted as answers, 15 of them would make everything a particle.
 They enter by the positive-unlabelled risk (du Plessis, Niu and Sugiyama, *Convex formulation
 for learning from positive and unlabeled data*, 2015), where the share of particles is what the
-starting model believes. The loss is convex, so the same answers give the same head whatever
-the order they came in. As the encodings do not move, self and cross similarity would only be
-constants here; ``cryomae train`` has them.
+starting model believes. The search always begins there, so the same answers give the same head
+whatever the order they came in. As the encodings do not move, self and cross similarity would
+only be constants here; ``cryomae train`` has them.
 
 The curvature at the solution gives a Gaussian over heads (Laplace's approximation: MacKay,
 *The evidence framework applied to classification networks*, 1992). Draws from it are the
@@ -52,6 +52,10 @@ BELIEF = 3.0
 CLICK = 0.5
 """Answers that a clicked particle counts for; like the others chosen on simulated sets
 (``scripts/benchmark_active.py`` on configs/active.yaml)."""
+
+MISTAKES = 0.08
+"""Chance that an answer is wrong, as the model takes it. It keeps one slip from moving the
+threshold of everything, and costs nothing when there are none."""
 
 _UNLABELLED = 4000  # places that stand for all of them
 _ROWS = 65_536  # candidates that are scored at a time
@@ -192,7 +196,7 @@ def learn(
     y : ndarray of int, shape (a,)
         1 for a particle, 0 for none.
     start : Head, optional
-        Where to begin, such as the head before these answers; changes time, not the result.
+        A head of the same pool, whose centre and scale are taken over.
     clicked : ndarray of bool, shape (a,), optional
         Particles that the user looked for, where the others were asked about: what they look
         like is known, and not how often places like them are particles. Default none.
@@ -209,7 +213,6 @@ def learn(
     others = base.features(pool, rest).astype(np.float64)
     features = np.concatenate([answers, others])
     believed = _sigmoid(others[:, 0])
-    target = np.concatenate([truth, believed])
     weight = np.concatenate([np.ones(len(rows)), np.full(len(rest), BELIEF / max(len(rest), 1))])
     found = np.zeros(len(rows), bool) if clicked is None else np.asarray(clicked, bool)
     pull, push = np.zeros(features.shape[1]), 0.0
@@ -220,22 +223,29 @@ def learn(
     precision = 1 / _prior_spread() ** 2
     middle = _middle()
 
+    count = len(rows)
+    sign, sure = np.where(truth == 1, 1, -1), 1 - 2 * MISTAKES
+
     def loss(mean: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = features @ mean
-        soft = np.logaddexp(0, z)
-        value = (weight * (soft - target * z)).sum()
-        value += push * soft[len(rows) :].sum() - pull @ mean
-        value += 0.5 * (precision * (mean - middle) ** 2).sum()
         chance = _sigmoid(z)
-        error = weight * (chance - target)
-        error[len(rows) :] += push * chance[len(rows) :]
+        soft = np.logaddexp(0, z[count:])
+        said = MISTAKES + sure * _sigmoid(sign * z[:count])
+        value = -(weight[:count] * np.log(said)).sum()
+        value += (weight[count:] * (soft - believed * z[count:])).sum()
+        value += push * soft.sum() - pull @ mean
+        value += 0.5 * (precision * (mean - middle) ** 2).sum()
+        error = weight * chance
+        error[:count] *= -sign * sure * (1 - chance[:count]) / said
+        error[count:] -= weight[count:] * believed
+        error[count:] += push * chance[count:]
         slope = features.T @ error - pull + precision * (mean - middle)
         return float(value), slope
 
-    solved = optimize.minimize(loss, base.mean, jac=True, method="L-BFGS-B",
+    solved = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B",
                                options={"maxiter": 500})  # fmt: skip
     chance = _sigmoid(features @ solved.x)
-    weight[len(rows) :] += push
+    weight[count:] += push
     curvature = (features * (weight * chance * (1 - chance))[:, None]).T @ features
     curvature[np.diag_indices_from(curvature)] += precision
     lower = linalg.cholesky(curvature, lower=True)
