@@ -89,7 +89,7 @@ def test_the_loop_with_a_sheet_and_a_table(here, truth):
     assert Image.open("sheet.png").size[0] > 1000
     rows = fill_in(here / "answers.csv", truth)
     wrong = [r for r in rows if r["answer"] == "n"]
-    assert 2 <= len(wrong) <= 20
+    assert 1 <= len(wrong) <= 20
     assert f"{len(wrong)} rejected" in run("answer", "mine", "--csv", "answers.csv")
     said = run("train", "mine")
     for word in ("Version 1: learnt from 30 answers", "threshold", "picks", "precision", "recall"):
