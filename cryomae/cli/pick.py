@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryomae.cli.options import MaxPicks, MinDistance
+
 if TYPE_CHECKING:
     from cryomae.batch import RunResult
     from cryomae.settings import PickSettings
@@ -65,23 +67,8 @@ def pick(
             show_default="chosen from the whole data set",
         ),
     ] = None,
-    max_picks: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Most picks kept in one micrograph, best first.",
-            show_default="no limit",
-        ),
-    ] = None,
-    min_distance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Least distance between the centres of two picks in Å.",
-            show_default="half the diameter",
-        ),
-    ] = None,
+    max_picks: MaxPicks = None,
+    min_distance: MinDistance = None,
     device: Annotated[
         str,
         typer.Option(
