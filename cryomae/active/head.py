@@ -55,7 +55,7 @@ CLICK = 0.5
 
 MISTAKES = 0.08
 """Chance that an answer is wrong, as the model takes it. It keeps one slip from moving the
-threshold of everything, and costs nothing when there are none."""
+threshold of everything; the more is assumed, the longer the threshold takes to settle."""
 
 _UNLABELLED = 4000  # places that stand for all of them
 _ROWS = 65_536  # candidates that are scored at a time

@@ -150,6 +150,10 @@ class State:
         """What `undo` would take back."""
         return self.standing[-1] if self.standing else None
 
+    def unlearnt(self, learnt: int) -> int:
+        """Entries after the entry ``learnt`` that a training would learn from or leave out."""
+        return sum(e.id > learnt and e.kind != "threshold" for e in self.standing)
+
     @property
     def next_redo(self) -> Entry | None:
         """What `redo` would do again."""

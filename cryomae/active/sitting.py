@@ -58,9 +58,7 @@ class Sitting:
     def unlearnt(self) -> int:
         """Entries of the journal that no training knows, thresholds aside."""
         versions = self.session.versions
-        learnt = versions[-1].journal if versions else 0
-        standing = self.session.answers.standing
-        return sum(e.id > learnt and e.kind != "threshold" for e in standing)
+        return self.session.answers.unlearnt(versions[-1].journal if versions else 0)
 
     @property
     def due(self) -> bool:

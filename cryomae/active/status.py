@@ -137,7 +137,7 @@ def report(
             c.describe(names[c.newer.micrograph or 0]) for c in labels.contradictions
         ),
         version=last.version if last else 0,
-        unlearnt=sum(e.id > learnt and e.kind != "threshold" for e in state.standing),
+        unlearnt=state.unlearnt(learnt),
         estimate=estimate,
         changed=changed,
         stop=should_stop(changed, len(labels.rows)),

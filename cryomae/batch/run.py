@@ -134,14 +134,7 @@ def run_pick(
     plan = make_plan(job, refs, ledger, shard, retry=retry)
     if dry_run:
         return RunResult(layout.root, _in_order(_foretold(job, plan), refs) + missing, dry_run=True)
-    pick_one = PickOne(
-        settings,
-        fingerprint,
-        pixel_size,
-        layout.ledger.absolute(),
-        load or (lambda place: detector),
-        engine if load else job.engine,
-    )
+    pick_one = PickOne.of(job, load, engine)
     started = time.time()
     with log_to(layout.log if shard is None else layout.shard_log(shard.number, shard.of)):
         save_config(job, started)

@@ -18,6 +18,7 @@ import numpy as np
 from cryomae import __version__
 from cryomae.atomic import OutputError
 from cryomae.batch.engine import DetectorLike, Engine, PickedLike, default_engine
+from cryomae.batch.job import Job
 from cryomae.batch.layout import Files
 from cryomae.batch.ledger import LedgerWriter
 from cryomae.batch.record import Fingerprint, Record, file_digest, micrograph_key
@@ -81,6 +82,27 @@ class PickOne:
         self._detector: DetectorLike | None = None
         self._ready: Engine | None = None
         self._writer: LedgerWriter | None = None
+
+    @classmethod
+    def of(cls, job: Job, load: Load | None, engine: Engine | None) -> PickOne:
+        """The work of a run.
+
+        Parameters
+        ----------
+        job : Job
+        load : callable or None
+            None where only this process works: it has the job's detector already.
+        engine : Engine or None
+            What the run was given; workers that load their model otherwise make their own.
+        """
+        return cls(
+            job.settings,
+            job.fingerprint,
+            job.pixel_size,
+            job.layout.ledger.absolute(),
+            load or (lambda place: job.detector),
+            engine if load else job.engine,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what each process makes for itself."""

@@ -123,15 +123,7 @@ def watch(
         workers="" if isinstance(backend, Serial) else backend.words,
     )
     fingerprint.check(job.layout.config)
-    given = load or (lambda place: detector)
-    pick_one = PickOne(
-        settings,
-        fingerprint,
-        pixel_size,
-        job.layout.ledger.absolute(),
-        given,
-        engine if load else job.engine,
-    )
+    pick_one = PickOne.of(job, load, engine)
     with log_to(job.layout.log):
         logger.info("command: %s", " ".join(command) or "(called from Python)")
         state = _Watch(job, pick_one, backend, on_news or (lambda _: None))
