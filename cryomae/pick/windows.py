@@ -6,6 +6,7 @@ them are computed at a time changes nothing but memory.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -102,7 +103,6 @@ class _Frame:
         """An empty map with one place for every ``stride`` pixels."""
         return _Blend(self, channels, stride)
 
-    @torch.inference_mode()
     def through(
         self,
         network: Callable[[Tensor], tuple[Tensor, ...]],
@@ -112,12 +112,41 @@ class _Frame:
     ) -> Iterator[tuple[tuple[int, int], tuple[Tensor, ...]]]:
         """Corner of each window, and what a network makes of it."""
         side = self.window
-        for start in range(0, len(self.corners), batch):
-            part = self.corners[start : start + batch]
+
+        def work(part: list[tuple[int, int]]) -> list[Tensor]:
             stack = torch.stack([self.canvas[y : y + side, x : x + side] for y, x in part])[:, None]
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            # Both hold for one thread only.
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
+            ):
                 found = network(stack.to(device, non_blocking=True))
-            yield from zip(part, zip(*(f.float().cpu() for f in found), strict=True), strict=True)
+                return [f.float().cpu() for f in found]
+
+        parts = [self.corners[at : at + batch] for at in range(0, len(self.corners), batch)]
+        for part, found in zip(parts, _each(work, parts, device), strict=True):
+            yield from zip(part, zip(*found, strict=True), strict=True)
+
+
+def _each(
+    work: Callable[[list[tuple[int, int]]], list[Tensor]],
+    parts: list[list[tuple[int, int]]],
+    device: torch.device,
+) -> Iterator[list[Tensor]]:
+    """Answers to all parts, in their order; on a CPU each thread works on parts of its own.
+
+    Threads that share one product would split its sums, so that scores would depend on how many
+    there are; and they would wait for each other.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield from map(work, parts)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, parts)
+    finally:
+        torch.set_num_threads(threads)  # the last call counts for threads that begin later
 
 
 class _Blend:

@@ -1,4 +1,4 @@
-"""Scores do not depend on how the work is cut into batches."""
+"""Scores do not depend on how the work is cut into batches, nor on who works."""
 
 import numpy as np
 import pytest
@@ -41,3 +41,20 @@ def test_score_map_does_not_depend_on_the_batch(dtype):
     rounding = 1e-4 if dtype == torch.float32 else 5e-3  # bfloat16 has eight bits
     assert np.abs(maps[0] - maps[1]).max() < rounding
     assert np.abs(maps[0] - maps[2]).max() < rounding
+
+
+@pytest.mark.parametrize("dtype", sorted({torch.float32, choose_dtype(CPU)}, key=str))
+def test_scores_are_the_same_to_the_bit_with_any_number_of_threads(dtype):
+    model = create_model("default")
+    image = np.random.default_rng(2).normal(size=(200, 420)).astype(np.float32)
+    before = torch.get_num_threads()
+    maps = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            maps.append(score_logits(image, model, device=CPU, dtype=dtype, batch=4))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(maps[0], maps[1])
+    assert np.array_equal(maps[0], maps[2])
