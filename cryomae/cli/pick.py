@@ -94,8 +94,8 @@ def pick(
         str | None,
         typer.Option(
             metavar="N|auto",
-            help="Pick in so many processes at a time; auto: one for each GPU, else for each "
-            "core. One that dies is replaced. With --dask: workers to start.",
+            help="Pick in so many processes at a time; auto: four for each GPU, else one for each "
+            "core, as memory allows. One that dies is replaced. With --dask: workers to start.",
             show_default="this process alone",
         ),
     ] = None,

@@ -10,6 +10,8 @@ from cryomae.scale.backend import Backend, Serial
 from cryomae.scale.processes import Processes
 
 _QUEUES = ("slurm", "pbs", "lsf", "sge")
+_PER_GPU = 4  # a core takes longer to prepare a micrograph than a GPU to score it
+_MEMORY = 2 * 2**30  # bytes: what a process takes for a micrograph of 8192 × 8192
 
 
 def choose_backend(
@@ -62,7 +64,10 @@ def _count(processes: str | None) -> int | None:
 
 
 def _automatic() -> int:
-    """One process per GPU, else one per core."""
+    """As many as keep the GPUs busy, else one per core; in either case as memory allows."""
+    import psutil
     import torch
 
-    return torch.cuda.device_count() or usable_cores()
+    gpus = torch.cuda.device_count()
+    wanted = min(_PER_GPU * gpus, usable_cores()) if gpus else usable_cores()
+    return max(1, gpus, min(wanted, psutil.virtual_memory().available // _MEMORY))

@@ -196,3 +196,11 @@ def test_shards_take_each_micrograph_once():
 
 def test_without_options_everything_stays_in_this_process():
     assert isinstance(choose_backend(None, None), Serial)
+
+
+def test_automatic_processes_are_no_more_than_memory_allows(monkeypatch):
+    import psutil
+
+    memory = psutil.virtual_memory()._replace(available=3 * 2**30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    assert choose_backend("auto", None).workers == 1
