@@ -7,11 +7,17 @@ which other load on the machine disturbs least; with --busy the seconds count th
 worked, which it hardly disturbs at all.
 
     python scripts/benchmark_roofline.py --output runs/roofline
+    python scripts/benchmark_roofline.py --output runs/roofline --topaz-env .venv-topaz
+
+With --topaz-env (made if it is not there) `cryomae pick` and Topaz pick the same micrographs as
+programs, start-up included, one after the other and both with all cores: ``topaz preprocess`` and
+``topaz extract`` with its default detector (resnet16), downsampled as RELION's wrapper would.
 """
 
 import argparse
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +26,9 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import torch
+from _bench.measure import measure as run_program
+from _bench.ours import cryomae_command
+from _bench.topaz import Topaz, own_factor, topaz_program
 from scipy import fft
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -54,6 +63,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=threads())
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--busy", action="store_true", help="time of the core, with one thread")
+    parser.add_argument("--topaz-env", type=Path, help="environment of Topaz: compare with it")
+    parser.add_argument("--micrographs", type=int, default=8, help="for the comparison")
     options = parser.parse_args()
     if options.busy:
         options.threads, clock.now = 1, time.process_time
@@ -70,19 +81,18 @@ def main() -> None:
         "diameter": options.diameter,
         "stages": stages,
     }
+    if options.topaz_env is not None:
+        found["programs"] = compare(options)
     write_text(options.output / "roofline.json", json.dumps(found, indent=1))
     show(found)
 
 
 def measure(folder: Path, detector: Detector, options: argparse.Namespace) -> dict[str, dict]:
     """Seconds of each stage and of its limit."""
-    side, repeats = options.side, options.repeats
+    repeats = options.repeats
     settings = PickSettings(diameter=options.diameter)
     path = folder / "m.mrc"
-    pixels = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
-    with mrcfile.new(path) as file:
-        file.set_data(pixels)
-        file.voxel_size = options.pixel_size
+    pixels = make_micrograph(path, 0, options)
     ref = MicrographRef("m.mrc", path)
     micrograph = read_micrograph(ref)
     working = prepare(micrograph.pixels, micrograph.pixel_size, settings.diameter)
@@ -110,6 +120,42 @@ def measure(folder: Path, detector: Detector, options: argparse.Namespace) -> di
         stage: {"seconds": round(seconds[stage], 4), "limit": round(limits[stage], 4)}
         for stage in seconds
     } | {"machine": {"matmul_gflops": round(rate / 1e9), "gflop": round(operations / 1e9, 1)}}
+
+
+def make_micrograph(path: Path, seed: int, options: argparse.Namespace) -> np.ndarray:
+    """Noise, which takes as long as a micrograph; gives its pixels."""
+    pixels = np.random.default_rng(seed).normal(size=(options.side, options.side))
+    with mrcfile.new(path) as file:
+        file.set_data(pixels.astype(np.float32))
+        file.voxel_size = options.pixel_size
+    return pixels.astype(np.float32)
+
+
+def compare(options: argparse.Namespace) -> dict[str, dict]:
+    """Seconds of `cryomae pick` and of Topaz for the same micrographs."""
+    folder = options.output / "programs"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "mics").mkdir(parents=True)
+    paths = [folder / "mics" / f"m{n}.mrc" for n in range(options.micrographs)]
+    for seed, path in enumerate(paths):
+        make_micrograph(path, seed, options)
+    names = [str(path) for path in paths]
+    radius = options.diameter / options.pixel_size / 2
+    program, version = topaz_program(options.topaz_env, options.output)
+    topaz = Topaz(program, own_factor(radius), radius, folder / "topaz")
+    ours = {}
+    for name, part in {"one": names[:1], "all": names}.items():
+        words = ["pick", *part, "--diameter", f"{options.diameter:g}", "-o", str(folder / name)]
+        ours[name] = run_program([*cryomae_command(), *words], folder, f"pick_{name}").wall
+    prepared, images = topaz.preprocess(names, "topaz")
+    extracted, _ = topaz.extract(images, -6.0, "topaz")
+    count = options.micrographs
+    theirs = prepared.wall + extracted.wall
+    more = (ours["all"] - ours["one"]) / max(1, count - 1)
+    return {
+        "cryomae pick": {"all": ours["all"], "each": ours["all"] / count, "each more": more},
+        f"{version}, -s {topaz.scale}": {"all": theirs, "each": theirs / count},
+    }
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
@@ -172,6 +218,8 @@ def show(found: dict) -> None:
             f"| {name} | {one['seconds']:.3f} | {one['limit']:.3f} | "
             f"{one['seconds'] / one['limit']:.1f} |"
         )
+    for name, took in found.get("programs", {}).items():
+        print(f"{name}: " + ", ".join(f"{what} {value:.2f} s" for what, value in took.items()))
 
 
 if __name__ == "__main__":
