@@ -53,8 +53,14 @@ class Layers:
         if not np.array_equal(image.scale, shown.picture.spacing):
             # Its place in pixels of the file stays the same however small the picture is.
             image.scale = shown.picture.spacing
-        if image.data is not shown.picture.image:
-            image.data = shown.picture.image
+        picture = shown.picture.image
+        if image.data is not picture and np.shape(image.data) == picture.shape:
+            # Only pixels differ, and dimensions and extents of all layers need not be found anew.
+            with image.events.data.blocker(), image._block_refresh():
+                image.data = picture
+            image.refresh(extent=False, thumbnail=False)
+        elif image.data is not picture:
+            image.data = picture
         if not image.visible:
             image.visible = True
 
@@ -67,8 +73,11 @@ class Layers:
     def contrast(self, shown: Shown, low: float, high: float) -> None:
         """Choose the greys by percentiles."""
         bottom, top = limits(shown.ordered, low, high)
-        ends = float(shown.ordered[0]), float(shown.ordered[-1])
-        self.image.contrast_limits_range = (min(bottom, ends[0]), max(top, ends[1]))
+        ends = min(bottom, float(shown.ordered[0])), max(top, float(shown.ordered[-1]))
+        least, most = self.image.contrast_limits_range
+        fits = least <= bottom and top <= most and most - least < 2 * (ends[1] - ends[0])
+        if not fits:  # the range of the slider, which takes napari as long as the limits
+            self.image.contrast_limits_range = ends
         self.image.contrast_limits = (bottom, top)
 
     def mark(self, marks: Marks | None) -> None:
@@ -95,7 +104,7 @@ class Layers:
                 layer.size = np.concatenate([marks.size, np.ones(rest)])
                 layer.border_width = np.concatenate([marks.width * marks.size, np.zeros(rest)])
                 layer.border_color = np.concatenate([marks.colour, np.zeros((rest, 4))])
-        layer.refresh(extent=False, thumbnail=False)
+        layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def on_move(self, call: Callable[..., None]) -> None:
         """Call something whenever the camera moved."""
