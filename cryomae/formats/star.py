@@ -116,9 +116,10 @@ def whole_pixels(
     ndarray, int64, shape (n, 2)
         x and y.
     """
-    if not np.isfinite(picks.xy).all():
+    xy = picks.xy
+    if not np.isfinite(xy).all():
         raise FormatError("a pick has a coordinate that is not a number", "leave it out", path)
-    points = np.floor(picks.xy + 0.5).astype(np.int64)
+    points = np.floor(xy + 0.5).astype(np.int64)
     if shape is not None:
         points = np.clip(points, 0, (shape[1] - 1, shape[0] - 1))
     return points
