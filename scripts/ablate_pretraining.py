@@ -31,7 +31,8 @@ from matplotlib.figure import Figure
 from cryomae.atomic import atomic_path, write_text
 from cryomae.errors import InputError
 from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
-from cryomae.train.loop import Precision, Progress, Schedule, make_fabric, train
+from cryomae.train.loop import Progress, Schedule, train
+from cryomae.train.machine import Precision, make_fabric
 from cryomae.train.masked import MaskedTask, Target
 from cryomae.train.pool import Pool, Windows, load_pool, make_pool
 from cryomae.train.probe import Cells, cut_cells, linear_probe

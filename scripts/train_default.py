@@ -19,7 +19,8 @@ import yaml
 from cryomae.model.detector import ParticleDetector
 from cryomae.model.mae import EncoderConfig, MaskedAutoencoder
 from cryomae.train.detect import DetectionTask
-from cryomae.train.loop import Progress, Schedule, Task, make_fabric, train
+from cryomae.train.loop import Progress, Schedule, Task, train
+from cryomae.train.machine import make_fabric
 from cryomae.train.masked import MaskedTask, Target
 from cryomae.train.pool import Pool, Windows, load_pool, make_pool
 

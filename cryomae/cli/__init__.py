@@ -15,6 +15,7 @@ from cryomae.cli.cryosparc import cryosparc
 from cryomae.cli.evaluate import evaluate
 from cryomae.cli.info import info
 from cryomae.cli.models import models
+from cryomae.cli.pack import pack
 from cryomae.cli.pick import pick
 from cryomae.cli.pretrain import pretrain
 from cryomae.cli.simulate import simulate
@@ -57,6 +58,7 @@ app.command()(crops)
 app.command()(cryosparc)
 app.command()(simulate)
 app.command()(bench_al)
+app.command()(pack)
 app.command()(pretrain)
 app.command()(window)
 app.add_typer(active, name="active")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ def pretrain(
         list[str] | None,
         typer.Argument(
             help="Micrographs: files, folders, quoted globs, @list.txt, or a RELION "
-            "micrographs STAR file. None are needed with --simulate.",
+            "micrographs STAR file. None are needed with --shards or --simulate.",
             metavar="[INPUTS]",
             show_default=False,
         ),
@@ -40,6 +41,15 @@ def pretrain(
             "--output", "-o", metavar="FOLDER", help="Folder for everything that is written."
         ),
     ] = Path("cryomae_pretrain"),
+    shards: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Learn from micrographs that cryomae pack made ready: any number of them, in "
+            "little memory. Give it again for more folders.",
+            show_default="not used",
+        ),
+    ] = None,
     simulate: Annotated[
         int,
         typer.Option(
@@ -115,9 +125,21 @@ def pretrain(
     devices: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="GPUs, or processes on the CPU, that share each batch."
+            min=1,
+            metavar="N",
+            help="GPUs, or processes on the CPU, that share each batch; of each node.",
         ),
     ] = 1,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Nodes of a SLURM job, on each of which srun has started --devices processes: see "
+            "configs/pretrain.sbatch. Needs --shards.",
+            show_default="this machine alone",
+        ),
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(
@@ -158,30 +180,54 @@ def pretrain(
 
       On two GPUs:
         cryomae pretrain micrographs/ --diameter 180 --devices 2 --batch 256
+
+      On more micrographs than fit into memory, of one data set or several:
+        cryomae pack micrographs/ --diameter 180 -o packs/a
+        cryomae pretrain --shards packs/a --shards packs/b -o runs/pretrain
+
+      The same on 2 nodes of a cluster with 4 GPUs each; goes on by itself at the time limit:
+        sbatch --nodes 2 configs/pretrain.sbatch --shards packs/a -o runs/pretrain
+
+    Ends with 0 if all is well, 1 if micrographs were not used, 75 after SIGUSR1, when a
+    checkpoint is written and the same command should be queued again, 143 after SIGTERM.
     """
     from cryomae.train.settings import make_settings
 
     settings = make_settings(
         {
             "inputs": inputs or [], "diameter": diameter, "pixel_size": pixel_size,
+            "shards": [str(folder) for folder in shards or []],
             "max_micrographs": max_micrographs, "simulate": simulate, "target": target,
             "mask": mask, "encoder": encoder, "patch": patch, "steps": steps, "batch": batch,
             "rate": rate, "seed": seed,
         }
     )  # fmt: skip
     from cryomae.cores import usable_cores
-    from cryomae.train.loop import Precision
+    from cryomae.train.machine import Precision
     from cryomae.train.pretrain import Machine
+    from cryomae.train.stopping import Stop, Stopped
 
     if precision not in list(Precision):
         raise typer.BadParameter(f"give one of {', '.join(Precision)}", param_hint="--precision")
-    machine = Machine(device, devices, Precision(precision), jobs or usable_cores())
+    machine = Machine(device, devices, Precision(precision), jobs or usable_cores(), nodes)
+    first = nodes is None or os.environ.get("SLURM_PROCID") == "0"
+    # A job that was queued again has the options of its first start: it must not begin anew.
+    overwrite = overwrite and os.environ.get("SLURM_RESTART_COUNT", "0") == "0"
     try:
         result, missing = _run(settings, output, machine, overwrite, dry_run)
     except KeyboardInterrupt:
         typer.secho("Stopped. Run the same command again to go on.", fg="yellow", err=True)
         raise typer.Exit(130) from None
-    if result is not None:
+    except Stopped as stopped:
+        if first:
+            typer.secho(
+                f"Stopped after step {stopped.step}; a checkpoint is written. Run the same "
+                "command again to go on.",
+                fg="yellow",
+                err=True,
+            )
+        raise typer.Exit(75 if stopped.why is Stop.REQUEUE else 143) from None
+    if result is not None and first:
         _show(result, settings)
     failed = missing + (result.failed if result is not None else [])
     for error in failed:
@@ -235,17 +281,23 @@ def _counter(stack: ExitStack, what: str, unit: str) -> Callable[[int, int], Non
 
 
 def _show_plan(settings: PretrainSettings, found: int, output: Path, machine: Machine) -> None:
-    from cryomae.train.loop import make_fabric
+    from cryomae.shards.store import open_packs
+    from cryomae.train.machine import make_fabric
 
-    fabric = make_fabric(machine.device, machine.devices, machine.precision)
+    fabric = make_fabric(machine.device, machine.devices, machine.precision, machine.nodes)
     used = min(found, settings.max_micrographs)
     real = f"{used} of {found} micrographs" if found else ""
+    if settings.shards:
+        packed = open_packs([Path(folder) for folder in settings.shards], window=0)
+        count = sum(shard.micrographs for shard in packed)
+        real = f"{count:,} micrographs in {len(packed)} shards"
     made = f"{settings.simulate} simulated particles" if settings.simulate else ""
     typer.echo(
         f"{output}: {settings.steps} steps of {settings.batch} windows from "
         f"{' and '.join(part for part in (real, made) if part)}; target {settings.what}, "
         f"{100 * settings.mask:g} % hidden, encoder {settings.start or 'of random weights'}, "
-        f"rate {settings.peak_rate:g}, {machine.devices} × {fabric.device.type}, "
+        f"rate {settings.peak_rate:g}, {machine.devices * (machine.nodes or 1)} × "
+        f"{fabric.device.type}, "
         f"seed {settings.seed}. Nothing was written (--dry-run)."
     )
 

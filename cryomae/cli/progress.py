@@ -44,7 +44,7 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Step], None]]:
 
 
 @contextmanager
-def show_count(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def show_count(what: str, unit: str, pause: float = 0) -> Iterator[Callable[[int, int], None]]:
     """Give a function of (done, total) that shows how far some work is, and its rate.
 
     Parameters
@@ -53,9 +53,11 @@ def show_count(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         What is being done.
     unit : str
         What is counted.
+    pause : float
+        Seconds between two lines, where there is no bar.
     """
     console = Console(stderr=True)
-    begin, first = time.monotonic(), -1
+    begin, first, said = time.monotonic(), -1, -float("inf")
 
     def rate(done: int) -> str:
         nonlocal first
@@ -63,8 +65,15 @@ def show_count(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         minutes = (time.monotonic() - begin) / 60
         return f"{(done - first) / minutes:.1f} {unit}/min" if done > first and minutes else ""
 
+    def line(done: int, total: int) -> None:
+        nonlocal said
+        news = f"{what}: {done}/{total} {rate(done)}"
+        if done == total or time.monotonic() - said >= pause:
+            said = time.monotonic()
+            typer.echo(news, err=True)
+
     if not console.is_terminal:
-        yield lambda done, total: typer.echo(f"{what}: {done}/{total} {rate(done)}", err=True)
+        yield line
         return
     with Progress(
         TextColumn("{task.description}"),

@@ -11,19 +11,19 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cryomae.errors import CryomaeError, InputError, WeightsError
+from cryomae.errors import CryomaeError, WeightsError
 from cryomae.train.checkpoint import load_checkpoint, save_checkpoint
+from cryomae.train.machine import batch_share, loaders
+from cryomae.train.stopping import Stop, Stopped, ignore_stop, stopper
 
 Batch = dict[str, Tensor]
 
@@ -101,73 +101,6 @@ class Progress:
     history: list[tuple[int, float]] = field(default_factory=list)
 
 
-class Precision(StrEnum):
-    """In which numbers to compute; weights are float32 in any case."""
-
-    auto = "auto"
-    """bfloat16 where the hardware is made for it, else float32."""
-    bfloat16 = "bfloat16"
-    float32 = "float32"
-
-
-def make_fabric(
-    device: str = "auto", devices: int = 1, precision: Precision = Precision.auto
-) -> Fabric:
-    """Fabric on one device or several.
-
-    Parameters
-    ----------
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-    devices : int
-        Processes, one a device.
-    precision : Precision
-
-    Raises
-    ------
-    InputError
-        If there are no such devices here.
-    """
-    from cryomae.pick.device import choose_device, choose_dtype
-
-    place = choose_device(device)
-    if devices > 1 and place.type == "mps":
-        raise InputError("this computer has one GPU", "use --devices 1")
-    if devices > 1 and place.type == "cuda" and devices > torch.cuda.device_count():
-        raise InputError(
-            f"{devices} GPUs are asked for, {torch.cuda.device_count()} are here",
-            "give fewer --devices",
-        )
-    fast = choose_dtype(place) == torch.bfloat16
-    if precision is not Precision.auto:
-        fast = precision is Precision.bfloat16
-    one = devices == 1 and place.index is not None and place.type == "cuda"
-    return Fabric(
-        accelerator=place.type,
-        devices=[place.index or 0] if one else devices,
-        strategy="ddp_spawn" if devices > 1 else "auto",
-        precision="bf16-mixed" if fast else "32-true",
-        # Processes are ours: variables that a cluster's scheduler has set do not count.
-        plugins=[LightningEnvironment()],
-    )
-
-
-def batch_share(batch: int, processes: int) -> int:
-    """Windows of a batch that each process computes.
-
-    Raises
-    ------
-    InputError
-        If the processes cannot share it evenly.
-    """
-    if batch % processes:
-        raise InputError(
-            f"a batch of {batch} cannot be shared by {processes} processes",
-            "make --batch a multiple of --devices",
-        )
-    return batch // processes
-
-
 def train(
     task: Task,
     windows: Dataset[Batch],
@@ -214,6 +147,9 @@ def train(
         If the checkpoint is damaged or is that of another training.
     CryomaeError
         If the loss is no longer a number; the checkpoint then is from before that.
+    Stopped
+        After SIGTERM or SIGUSR1 to any process, when the step is finished and a checkpoint
+        of it written.
     """
     batch_share(schedule.batch, fabric.world_size)
     model = task.to(memory_format=torch.channels_last)
@@ -232,45 +168,62 @@ def train(
     if path.exists():
         progress = _progress_from(load_checkpoint(path, parts, optimizer), path)
         progress.steps = schedule.steps
+    if fabric.world_size > 1 and fabric.broadcast(progress.step) != progress.step:
+        raise CryomaeError(
+            "not all processes see the same checkpoint", "use a folder that all nodes share", path
+        )
     if on_start is not None:
         on_start(progress)
     spent, first, start = progress.seconds, progress.step, time.perf_counter()
-    for batch in _batches(windows, schedule, first, fabric):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(progress.step)
-        loss = wrapped(batch, progress.step)
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(wrapped, optimizer, max_norm=1.0)
-        optimizer.step()
-        if average is not None:
-            average.update_parameters(model)
-        value = float(loss.detach())
-        if fabric.world_size > 1:  # every process sees its share of the batch only
-            shared = fabric.all_reduce(loss.detach(), reduce_op="mean")
-            assert isinstance(shared, Tensor)
-            value = float(shared)
-        if not math.isfinite(value):
-            raise CryomaeError(
-                f"the loss is no longer a number at step {progress.step}", "lower the rate"
-            )
-        progress.loss = value if progress.step == 0 else 0.98 * progress.loss + 0.02 * value
-        progress.step += 1
-        here = time.perf_counter() - start
-        progress.seconds = spent + here
-        progress.step_seconds = here / (progress.step - first)
-        progress.windows_per_second = schedule.batch / progress.step_seconds
-        if progress.step % 20 == 0:
-            progress.history.append((progress.step, progress.loss))
-        if on_progress is not None and fabric.is_global_zero:
-            on_progress(progress)
-        if fabric.is_global_zero and (
-            progress.step % every == 0 or progress.step == progress.steps
-        ):
-            save_checkpoint(path, parts, optimizer, _note(progress))
-            if on_checkpoint is not None:
-                on_checkpoint(progress)
+    with stopper() as listener:
+        for batch in _batches(windows, schedule, first, fabric):
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate_at(progress.step)
+            loss = wrapped(batch, progress.step)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            fabric.clip_gradients(wrapped, optimizer, max_norm=1.0)
+            optimizer.step()
+            if average is not None:
+                average.update_parameters(model)
+            value, stop = _agree(fabric, loss.detach(), listener.why)
+            if not math.isfinite(value):
+                raise CryomaeError(
+                    f"the loss is no longer a number at step {progress.step}", "lower the rate"
+                )
+            progress.loss = value if progress.step == 0 else 0.98 * progress.loss + 0.02 * value
+            progress.step += 1
+            here = time.perf_counter() - start
+            progress.seconds = spent + here
+            progress.step_seconds = here / (progress.step - first)
+            progress.windows_per_second = schedule.batch / progress.step_seconds
+            if progress.step % 20 == 0:
+                progress.history.append((progress.step, progress.loss))
+            if on_progress is not None and fabric.is_global_zero:
+                on_progress(progress)
+            finished = progress.step == progress.steps
+            if fabric.is_global_zero and (progress.step % every == 0 or finished or stop):
+                save_checkpoint(path, parts, optimizer, _note(progress))
+                if on_checkpoint is not None:
+                    on_checkpoint(progress)
+            if stop and not finished:
+                fabric.barrier()  # whoever ended now could take the one that writes with it
+                raise Stopped(progress.step, stop)
     return task if average is None else average.module
+
+
+def _agree(fabric: Fabric, loss: Tensor, why: Stop) -> tuple[float, Stop]:
+    """Mean loss of all processes, and whether one of them was told to stop.
+
+    They stop after the same step, or those that go on would wait for the others for ever.
+    """
+    if fabric.world_size == 1:
+        return float(loss), why
+    mine = torch.tensor([why == Stop.END, why == Stop.REQUEUE], dtype=torch.float32)
+    shared = fabric.all_reduce(torch.cat([loss[None].float(), mine.to(loss.device)]))
+    assert isinstance(shared, Tensor)
+    value, end, requeue = shared.tolist()
+    return value, Stop.REQUEUE if requeue else Stop.END if end else Stop.NO
 
 
 def _note(progress: Progress) -> dict[str, Any]:
@@ -290,13 +243,10 @@ def _batches(
     windows: Dataset[Batch], schedule: Schedule, first: int, fabric: Fabric
 ) -> Iterator[Batch]:
     share = batch_share(schedule.batch, fabric.world_size)
-    begin = [
-        step * schedule.batch + fabric.global_rank * share for step in range(first, schedule.steps)
-    ]
     loader: DataLoader[Batch] = DataLoader(
         windows,
-        batch_sampler=[list(range(b, b + share)) for b in begin],
-        num_workers=1,
+        batch_sampler=_Shares(schedule, first, fabric.global_rank * share, share),
+        num_workers=loaders(fabric),
         prefetch_factor=8,
         worker_init_fn=_calm,
     )
@@ -304,5 +254,22 @@ def _batches(
         yield {key: value.to(fabric.device) for key, value in batch.items()}
 
 
+class _Shares(Sampler[list[int]]):
+    """Numbers of the windows that one process computes, batch by batch; none is kept."""
+
+    def __init__(self, schedule: Schedule, first: int, offset: int, share: int) -> None:
+        self.schedule, self.first, self.offset, self.share = schedule, first, offset, share
+
+    def __len__(self) -> int:
+        return self.schedule.steps - self.first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.first, self.schedule.steps):
+            begin = step * self.schedule.batch + self.offset
+            yield list(range(begin, begin + self.share))
+
+
 def _calm(_: int) -> None:
+    """Get ready a process that draws windows; it ends when the one that it draws for does."""
     torch.set_num_threads(1)
+    ignore_stop()  # a queue signals all processes, and the last step still needs its windows

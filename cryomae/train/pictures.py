@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from cryomae.atomic import atomic_path
 from cryomae.train.loop import Batch, Progress
 from cryomae.train.masked import MaskedTask
-from cryomae.train.pool import Windows
+from cryomae.train.sources import AnyWindows
 
 RECONSTRUCTION = "reconstruction.png"
 LOSS = "loss.png"
@@ -22,7 +22,7 @@ _ROWS = 6
 _HIDDEN = "#3b6ea5"  # no grey value: hidden patches cannot be taken for image
 
 
-def draw_reconstruction(path: Path, task: MaskedTask, windows: Windows, step: int) -> None:
+def draw_reconstruction(path: Path, task: MaskedTask, windows: AnyWindows, step: int) -> None:
     """Draw some windows: image, what the encoder saw, its reconstruction, the target.
 
     Reconstruction and target share one grey scale a row; protein is dark.
@@ -32,7 +32,7 @@ def draw_reconstruction(path: Path, task: MaskedTask, windows: Windows, step: in
     path : Path
         PNG to write.
     task : MaskedTask
-    windows : Windows
+    windows : Windows or ShardWindows
         The first ones are drawn, with the same masks whenever this is called.
     step : int
         For the title.

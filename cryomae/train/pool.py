@@ -25,12 +25,10 @@ from numpy.typing import NDArray
 
 from cryomae.atomic import atomic_path
 from cryomae.errors import InputError
-from cryomae.prepare import CLIP, WORKING_DIAMETER
+from cryomae.prepare import WORKING_DIAMETER
 from cryomae.sizes import STRIDE
 from cryomae.train.fields import Field, simulate_fields
-
-STEP = CLIP / 127
-"""Of a stored level, in units of the noise: a twentieth of it."""
+from cryomae.train.levels import from_levels, to_levels
 
 TARGET_WIDTH = 0.1
 """Standard deviation of a target's Gaussian in diameters: ours; a score peaks within it."""
@@ -40,10 +38,10 @@ def write_fields(path: Path, fields: Iterable[Field]) -> None:
     """Write fields in eight bits."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for i, field in enumerate(fields):
-        arrays[f"image_{i}"] = np.rint(field.image / STEP).astype(np.int8)
+        arrays[f"image_{i}"] = to_levels(field.image)
         arrays[f"valid_{i}"] = field.valid
         if field.clean is not None:
-            arrays[f"clean_{i}"] = np.rint(field.clean / STEP).astype(np.int8)
+            arrays[f"clean_{i}"] = to_levels(field.clean)
         if field.centres is not None:
             arrays[f"centres_{i}"] = field.centres
         if field.ignore is not None:
@@ -165,6 +163,32 @@ def target_map(centres: NDArray[np.floating], side: int) -> NDArray[np.float32]:
     return out
 
 
+def draw_turn(rng: np.random.Generator) -> Callable[[NDArray[np.generic]], torch.Tensor]:
+    """Draw a way to turn and mirror images of a window, which become tensors (1, side, side)."""
+    turn, mirror = int(rng.integers(4)), bool(rng.integers(2))
+
+    def turned(part: NDArray[np.generic]) -> torch.Tensor:
+        part = np.rot90(part[:, ::-1] if mirror else part, turn)
+        return torch.from_numpy(np.ascontiguousarray(part))[None]
+
+    return turned
+
+
+def maybe_noisier(
+    image: NDArray[np.float32], valid: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Give a third of the windows some more noise, of unit strength again afterwards."""
+    if rng.random() >= 0.33:
+        return image
+    more = rng.uniform(0, 0.8)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    noise *= np.float32(more)
+    noise += image
+    noise /= np.float32(np.hypot(1, more))
+    noise *= valid
+    return noise
+
+
 class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Random windows of a pool, turned and mirrored; window i depends on the seed and i only.
 
@@ -208,24 +232,13 @@ class Windows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         pool, side = self.pool, self.window
         index = int(rng.integers(len(pool)))
         row, column = self._corner(index, rng)
-        turn, mirror = int(rng.integers(4)), bool(rng.integers(2))
-
-        def turned(part: NDArray[np.generic]) -> torch.Tensor:
-            part = np.rot90(part[:, ::-1] if mirror else part, turn)
-            return torch.from_numpy(np.ascontiguousarray(part))[None]
-
+        turned = draw_turn(rng)
         cut = np.s_[row : row + side, column : column + side]
-        image = pool.images[index][cut].astype(np.float32) * np.float32(STEP)
         valid = pool.valids[index][cut]
-        if rng.random() < 0.33:
-            more = rng.uniform(0, 0.8)
-            noise = rng.standard_normal(image.shape, dtype=np.float32)
-            image = (image + np.float32(more) * noise) / np.float32(np.hypot(1, more))
-            image *= valid
+        image = maybe_noisier(from_levels(pool.images[index][cut]), valid, rng)
         out = {"image": turned(image), "valid": turned(valid.astype(np.float32))}
         if pool.cleans:
-            clean = pool.cleans[index][cut].astype(np.float32) * np.float32(STEP)
-            out["clean"] = turned(clean)
+            out["clean"] = turned(from_levels(pool.cleans[index][cut]))
         if pool.centres:
             target = target_map(pool.centres[index] - np.array([column, row]), side)
             known = (valid & ~pool.ignores[index][cut])[::STRIDE, ::STRIDE]

@@ -4,7 +4,7 @@
 
     OUTPUT/
       pretrain.yaml          settings and command
-      pool/real/             fields of real micrographs, and which they are
+      pool/real/             fields of real micrographs, and which they are; none with shards
       pool/simulated/        fields of simulated ones
       checkpoint.safetensors what a run goes on from
       encoder.safetensors    the result, with its card encoder.json
@@ -29,21 +29,14 @@ from cryomae.errors import CryomaeError, InputError, MicrographError
 from cryomae.micrograph import MicrographRef
 from cryomae.model.encoders import encoder_card, save_encoder, start_encoder
 from cryomae.model.mae import Encoder, EncoderConfig, MaskedAutoencoder
-from cryomae.train.loop import (
-    CHECKPOINT,
-    Precision,
-    Progress,
-    Schedule,
-    batch_share,
-    make_fabric,
-    train,
-)
+from cryomae.shards.store import digest_of, open_packs
+from cryomae.train.loop import CHECKPOINT, Progress, Schedule, train
+from cryomae.train.machine import Precision, batch_share, make_fabric
 from cryomae.train.masked import MaskedTask, Target
 from cryomae.train.pictures import LOSS, RECONSTRUCTION, draw_loss, draw_reconstruction
-from cryomae.train.pool import Pool, Windows
-from cryomae.train.processes import Relay
+from cryomae.train.processes import Relay, Sender
 from cryomae.train.settings import SETTINGS, PretrainSettings, keep_settings
-from cryomae.train.sources import Count, failures_of, load_pools, make_pools
+from cryomae.train.sources import AnyWindows, Count, describe, failures_of, make_pools, open_windows
 
 ENCODER = "encoder.safetensors"
 
@@ -57,16 +50,19 @@ class Machine:
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     devices : int
-        Processes that share every batch, one a device.
+        Processes that share every batch, one a device; of each node.
     precision : Precision
     jobs : int
         Processes that simulate.
+    nodes : int, optional
+        Nodes of a SLURM job, of whose processes this is one.
     """
 
     device: str = "auto"
     devices: int = 1
     precision: Precision = Precision.auto
     jobs: int = 1
+    nodes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,37 +129,69 @@ def pretrain(
         If the folder holds a run with other settings, or no micrograph can be used.
     WeightsError
         If the encoder to start from, or the checkpoint, cannot be used.
+    Stopped
+        After SIGTERM or SIGUSR1; the same call goes on.
     """
-    fabric = make_fabric(machine.device, machine.devices, machine.precision)
-    batch_share(settings.batch, machine.devices)  # said before any field is made
-    if overwrite or not (folder / SETTINGS).exists():
-        new_encoder(settings)  # whether it can be had is known before anything is written
-    if overwrite:
-        _clear(folder)
-    keep_settings(folder, settings, list(command))
+    fabric = make_fabric(machine.device, machine.devices, machine.precision, machine.nodes)
+    # Said before any field is made.
+    batch_share(settings.batch, machine.devices * (machine.nodes or 1))
+    failed: list[MicrographError] = []
+    if machine.nodes:
+        if not settings.shards:
+            raise InputError(
+                "on several nodes training reads from shards",
+                "run cryomae pack on the micrographs, then give --shards FOLDER",
+            )
+        fabric.launch()
+    if settings.shards:
+        shards = open_packs([Path(f) for f in settings.shards], new_encoder(settings).config.window)
+        settings = settings.model_copy(update={"shards_sha256": digest_of(shards)})
+    if fabric.is_global_zero:
+        failed = _begin(
+            settings, micrographs, folder, machine.jobs, overwrite, command, on_read, on_simulate
+        )
+    fabric.barrier()
     if (folder / ENCODER).with_suffix(".json").exists():
         card = encoder_card(folder / ENCODER)
         loss = float("nan") if card.loss is None else card.loss
-        failed = failures_of(folder)
         return PretrainResult(folder / ENCODER, card.steps, loss, failed=failed)
-    _sweep(folder)
-    try:
-        config = new_encoder(settings).config
-        failed = make_pools(
-            settings, micrographs, folder, config.window, machine.jobs, on_read, on_simulate
-        )
-    except InputError:
-        if not (folder / CHECKPOINT).exists():  # the next call may have other settings
-            (folder / SETTINGS).unlink(missing_ok=True)
-        raise
-    if machine.devices == 1:
-        fabric.launch()
+    if machine.devices == 1 or machine.nodes:
+        if not machine.nodes:
+            fabric.launch()
         done = _work(fabric, settings, folder, every, on_progress)
     else:
         with Relay(on_progress) as relay:
             work: Callable[..., Any] = _work  # Fabric's type leaves out the arguments
             done = fabric.launch(work, settings, folder, every, relay.sender)
     return PretrainResult(folder / ENCODER, done.step, done.loss, done, failed)
+
+
+def _begin(
+    settings: PretrainSettings,
+    micrographs: Sequence[MicrographRef],
+    folder: Path,
+    jobs: int,
+    overwrite: bool,
+    command: Sequence[str],
+    on_read: Count | None,
+    on_simulate: Count | None,
+) -> list[MicrographError]:
+    """Make ready all that is on disk, by one process; micrographs that cannot be used."""
+    if overwrite or not (folder / SETTINGS).exists():
+        new_encoder(settings)  # whether it can be had is known before anything is written
+    if overwrite:
+        _clear(folder)
+    keep_settings(folder / SETTINGS, settings, list(command))
+    if (folder / ENCODER).with_suffix(".json").exists():
+        return failures_of(folder)
+    _sweep(folder)
+    try:
+        config = new_encoder(settings).config
+        return make_pools(settings, micrographs, folder, config.window, jobs, on_read, on_simulate)
+    except InputError:
+        if not (folder / CHECKPOINT).exists():  # the next call may have other settings
+            (folder / SETTINGS).unlink(missing_ok=True)
+        raise
 
 
 def new_encoder(settings: PretrainSettings) -> Encoder:
@@ -207,9 +235,7 @@ def _work(
     """Train in one process of possibly several; the first one writes."""
     try:
         task = make_task(settings)
-        pool = load_pools(settings, folder)
-        config = task.autoencoder.encoder.config
-        windows = Windows(pool, config.window, settings.seed)
+        windows = open_windows(settings, folder, task.autoencoder.encoder.config.window)
         last = Progress()
 
         def keep(at: Progress) -> None:
@@ -232,22 +258,19 @@ def _work(
         )  # fmt: skip
         if fabric.is_global_zero:
             draw(last)
-            save_encoder(folder / ENCODER, task.autoencoder.encoder, _card(settings, pool, last))
+            save_encoder(folder / ENCODER, task.autoencoder.encoder, _card(settings, windows, last))
         fabric.barrier()
     except CryomaeError as error:
-        if fabric.world_size > 1 and tell is not None:
+        if isinstance(tell, Sender):
             tell(error)  # as it is: what the launcher raises is the text of a traceback
         raise
     return last
 
 
-def _card(settings: PretrainSettings, pool: Pool, at: Progress) -> dict[str, Any]:
-    simulated = settings.simulate and f"{settings.simulate} simulated particles"
-    real = settings.inputs and f"real micrographs at a diameter of {settings.diameter:g} Å"
-    parts = " and ".join(str(part) for part in (real, simulated) if part)
+def _card(settings: PretrainSettings, windows: AnyWindows, at: Progress) -> dict[str, Any]:
     return {
         "recipe": "cryomae pretrain, masked autoencoder",
-        "data": f"{len(pool)} fields of {parts}",
+        "data": describe(settings, windows),
         "settings": settings.model_dump(),
         "steps": at.step,
         "loss": at.loss,

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from cryomae.errors import InputError
 from cryomae.model.mae import Encoder
-from cryomae.train.pool import STEP, Pool
+from cryomae.train.levels import from_levels
+from cryomae.train.pool import Pool
 
 CELL = 8
 """Side of a cell in working pixels: a quarter of a particle's diameter."""
@@ -80,7 +81,7 @@ def _cut(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
     grid = window // CELL
     place = np.s_[row : row + window, column : column + window]
-    image = pool.images[index][place].astype(np.float32) * np.float32(STEP)
+    image = from_levels(pool.images[index][place])
     holds = np.zeros((grid, grid), bool)
     # A pixel's position is its centre: pixel 0 reaches from -0.5 to 0.5.
     cells = np.floor((pool.centres[index] - [column, row] + 0.5) / CELL).astype(int)

@@ -11,53 +11,12 @@ import numpy as np
 
 from cryomae.atomic import write_text
 from cryomae.errors import CryomaeError, InputError, MicrographError
-from cryomae.io import read_micrograph
 from cryomae.micrograph import MicrographRef
-from cryomae.prepare import WORKING_DIAMETER, prepare
 from cryomae.train.fields import Field
 from cryomae.train.pool import write_fields
+from cryomae.train.working import usable_image
 
 RECORD = "micrographs.json"
-
-MIN_VALID = 0.1
-"""Least share of a micrograph that must be usable: ours; of less there are no whole windows."""
-
-
-def real_field(
-    ref: MicrographRef, diameter: float, window: int, pixel_size: float | None = None
-) -> Field:
-    """Working image of a micrograph as a field.
-
-    Parameters
-    ----------
-    ref : MicrographRef
-    diameter : float
-        Of the particle in Å.
-    window : int
-        Side of the windows that will be drawn, in working pixels.
-    pixel_size : float, optional
-        Å per pixel, overriding list and header.
-
-    Raises
-    ------
-    MicrographError
-        If it cannot be read, or there is nothing to learn from in it.
-    """
-    micrograph = read_micrograph(ref, pixel_size)
-    working = prepare(micrograph.pixels, micrograph.pixel_size, diameter)
-    if min(working.image.shape) < window:
-        raise MicrographError(
-            f"it is less than {window / WORKING_DIAMETER:g} diameters wide, the width of a window",
-            "check --diameter and --pixel-size, both in Å",
-            ref.path,
-        )
-    if working.valid.mean() < MIN_VALID:
-        raise MicrographError(
-            "hardly anything in it can be used: carbon, ice or an empty image",
-            "leave it out",
-            ref.path,
-        )
-    return Field(working.image, working.valid)
 
 
 def make_real_pool(
@@ -111,7 +70,8 @@ def make_real_pool(
             path = folder / f"fields_{i:06d}.npz"
             if not path.exists():
                 try:
-                    write_fields(path, [real_field(ref, diameter, window, pixel_size)])
+                    working = usable_image(ref, diameter, window, pixel_size)
+                    write_fields(path, [Field(working.image, working.valid)])
                 except MicrographError as error:
                     failed.append(MicrographError(error.cause, error.remedy, ref.path))
             if on_progress is not None:

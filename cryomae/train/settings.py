@@ -31,6 +31,14 @@ class PretrainSettings(BaseModel):
     pixel_size: float | None = Field(
         default=None, gt=0, description="Å per pixel; default from STAR file or header."
     )
+    shards: list[str] = Field(
+        default=[],
+        exclude=True,  # they may be copied elsewhere: what is in them counts
+        description="Folders of `cryomae pack`, in place of micrographs.",
+    )
+    shards_sha256: str | None = Field(
+        default=None, description="Hash of the shards; filled in when they are opened."
+    )
     max_micrographs: int = Field(
         default=1000, gt=0, description="Most micrographs to use, evenly spread over the list."
     )
@@ -61,11 +69,17 @@ class PretrainSettings(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> PretrainSettings:
-        if not self.inputs and not self.simulate:
-            raise ValueError("there is nothing to learn from: give micrographs or --simulate N")
+        if not (self.inputs or self.simulate or self.shards or self.shards_sha256):
+            raise ValueError(
+                "there is nothing to learn from: give micrographs, --shards FOLDER or --simulate N"
+            )
+        if self.shards and (self.inputs or self.simulate):
+            raise ValueError(
+                "--shards are learnt from alone: pack the micrographs too, leave --simulate out"
+            )
         if self.inputs and self.diameter is None:
             raise ValueError("micrographs need --diameter, the particle's in Å")
-        if self.target == "clean" and self.inputs:
+        if self.target == "clean" and (self.inputs or not self.simulate):
             raise ValueError(
                 "the target clean is what lies under the noise, which is known of simulated "
                 "micrographs only: use --target lowpass, or --simulate without micrographs"
@@ -77,7 +91,7 @@ class PretrainSettings(BaseModel):
     @property
     def what(self) -> str:
         """Target, with its default filled in."""
-        return self.target or ("lowpass" if self.inputs else "clean")
+        return self.target or ("clean" if self.simulate and not self.inputs else "lowpass")
 
     @property
     def start(self) -> str | None:
@@ -108,7 +122,7 @@ def make_settings(content: dict[str, Any]) -> PretrainSettings:
         raise InputError(name + first["msg"].removeprefix("Value error, ")) from error
 
 
-def keep_settings(folder: Path, settings: PretrainSettings, command: list[str]) -> None:
+def keep_settings(path: Path, settings: BaseModel, command: list[str]) -> None:
     """Write settings to the folder of a run, or make sure that they are those of before.
 
     Raises
@@ -116,14 +130,13 @@ def keep_settings(folder: Path, settings: PretrainSettings, command: list[str]) 
     InputError
         If an earlier run in the folder had others; it names them.
     """
-    path = folder / SETTINGS
     if path.exists():
         try:
             earlier = yaml.safe_load(path.read_text(encoding="utf-8"))["settings"]
-            before = PretrainSettings(**earlier)
+            before = type(settings)(**earlier)
         except (yaml.YAMLError, TypeError, KeyError, ValueError) as error:
             raise InputError(
-                "this is not the record of a pretraining run",
+                "this is not the record of such a run",
                 "choose another --output, or begin anew with --overwrite",
                 path,
             ) from error

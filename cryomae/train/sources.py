@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cryomae.errors import MicrographError
 from cryomae.micrograph import MicrographRef
-from cryomae.train.pool import Pool, load_pool, make_pool
+from cryomae.shards.store import open_packs
+from cryomae.train.pool import Pool, Windows, load_pool, make_pool
 from cryomae.train.real import earlier_failures, make_real_pool
 from cryomae.train.settings import PretrainSettings
+from cryomae.train.stream import ShardWindows
 
 Count = Callable[[int, int], None]
 
@@ -58,7 +60,19 @@ def make_pools(
     return failed
 
 
-def load_pools(settings: PretrainSettings, folder: Path) -> Pool:
+AnyWindows = Windows | ShardWindows
+"""Windows of fields in memory, or of shards on disk."""
+
+
+def open_windows(settings: PretrainSettings, folder: Path, window: int) -> AnyWindows:
+    """Windows of a run, whose side is ``window`` working pixels."""
+    if settings.shards:
+        shards = open_packs([Path(path) for path in settings.shards], window)
+        return ShardWindows(shards, window, settings.seed)
+    return Windows(_load_pools(settings, folder), window, settings.seed)
+
+
+def _load_pools(settings: PretrainSettings, folder: Path) -> Pool:
     """Fields of a run; without truth as soon as some have none."""
     pools = []
     if settings.inputs:
@@ -69,6 +83,17 @@ def load_pools(settings: PretrainSettings, folder: Path) -> Pool:
         return pools[0]
     images = [image for pool in pools for image in pool.images]
     return Pool(images, [], [valid for pool in pools for valid in pool.valids], [], [])
+
+
+def describe(settings: PretrainSettings, windows: AnyWindows) -> str:
+    """What a run learnt from, in words."""
+    if isinstance(windows, ShardWindows):
+        count = int(windows.order.counts.sum())
+        return f"{count} micrographs in the shards {', '.join(settings.shards)}"
+    simulated = settings.simulate and f"{settings.simulate} simulated particles"
+    real = settings.inputs and f"real micrographs at a diameter of {settings.diameter:g} Å"
+    parts = " and ".join(str(part) for part in (real, simulated) if part)
+    return f"{len(windows.pool)} fields of {parts}"
 
 
 def failures_of(folder: Path) -> list[MicrographError]:

@@ -17,7 +17,8 @@ from cryomae.cli import app
 from cryomae.errors import WeightsError
 from cryomae.io import find_micrographs
 from cryomae.model.encoders import load_encoder
-from cryomae.train.loop import CHECKPOINT, Precision
+from cryomae.train.loop import CHECKPOINT
+from cryomae.train.machine import Precision
 from cryomae.train.pool import write_fields
 from cryomae.train.pretrain import Machine, pretrain
 from cryomae.train.settings import PretrainSettings

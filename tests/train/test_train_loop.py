@@ -5,7 +5,8 @@ import torch
 
 from cryomae.errors import InputError, WeightsError
 from cryomae.train.checkpoint import load_checkpoint, save_checkpoint
-from cryomae.train.loop import CHECKPOINT, Precision, Schedule, make_fabric, train
+from cryomae.train.loop import CHECKPOINT, Schedule, train
+from cryomae.train.machine import Precision, make_fabric
 from cryomae.train.masked import Target, target_of
 from cryomae.train.pool import Windows
 
