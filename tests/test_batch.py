@@ -2,7 +2,9 @@
 
 import csv
 import os
+import shutil
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,13 @@ import starfile
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from cryomae.atomic import OutputError, atomic_path, write_text
 from cryomae.batch import Engine, run_pick
 from cryomae.batch.layout import output_stems
 from cryomae.batch.ledger import LedgerWriter, read_ledger
+from cryomae.batch.live import Live
 from cryomae.errors import InputError, MicrographError
 from cryomae.formats import read_picks
 from cryomae.micrograph import Micrograph, MicrographRef
@@ -285,6 +289,7 @@ def test_ctrl_c_keeps_what_is_done(go, work, refs, tmp_path):
     assert [o.status for o in result.outcomes] == ["picked", "picked", "not reached"]
     assert len(starfile.read(tmp_path / "out/autopick.star")) == 2
     assert yaml.safe_load((tmp_path / "out/config.yaml").read_text())["complete"] is False
+    assert "Stopped" in (tmp_path / "out/summary.html").read_text()
     work.trouble.clear()
     assert [o.status for o in go().outcomes] == ["kept", "kept", "picked"]
     assert work.scored.count(refs[0].name) == 1
@@ -319,6 +324,62 @@ def test_progress_counts_every_micrograph(go, work, refs):
         (3, "picked"),
     ]
     assert steps[-1].picks == 4
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """A page after every micrograph."""
+    for name, value in (("FIRST", 0.0), ("EVERY", 0.0), ("SHARE", 1.0)):
+        monkeypatch.setattr(f"cryomae.batch.live.{name}", value)
+    return monkeypatch
+
+
+def test_pages_on_the_way_change_no_result(go, work, refs, tmp_path, pages):
+    work.trouble[refs[1].name] = MicrographError("is empty", "delete it")
+    path, seen = tmp_path / "out/summary.html", []
+    go(preview=True, on_progress=lambda step: seen.append(path.exists() and path.read_text()))
+    assert seen[:2] == [False, False]
+    assert "Picking: 1 of 3 micrographs, 33 %." in seen[2]
+    assert "Picking: 2 of 3 micrographs, 66 %." in seen[3]
+    assert seen[3].count("is empty") == 2
+    last = path.read_text()
+    assert "Finished" in last
+    assert "Picking" not in last
+    stars = {p: p.read_bytes() for p in tmp_path.glob("out/**/*.star")}
+    pictures = {p: p.read_bytes() for p in tmp_path.glob("out/previews/mics/*.png")}
+    shutil.rmtree(tmp_path / "out")
+    pages.undo()
+    go(preview=True)
+    assert {p: p.read_bytes() for p in tmp_path.glob("out/**/*.star")} == stars
+    assert len(pictures) == 2
+    for path, picture in pictures.items():
+        with Image.open(path) as now, Image.open(BytesIO(picture)) as then:
+            assert np.array_equal(np.asarray(now), np.asarray(then))
+
+
+def test_a_page_that_cannot_be_written_stops_nothing(go, tmp_path, pages, monkeypatch):
+    def fail(*_):
+        monkeypatch.undo()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("cryomae.batch.live.write_page", fail)
+    assert len(go().done) == 3
+    assert "Input/output error" in (tmp_path / "out/run.log").read_text()
+    assert "Finished" in (tmp_path / "out/summary.html").read_text()
+
+
+def test_pages_take_little_of_the_time(monkeypatch):
+    """One that takes long to write is written less often."""
+    now = [100.0]
+    monkeypatch.setattr("cryomae.batch.live.time.monotonic", lambda: now[0])
+    live, written = Live(), []
+    while now[0] < 1100:
+        now[0] += 1
+        if live.due:
+            written.append(now[0])
+            now[0] += 6
+            live.rest(6)
+    assert written == [110, 310, 510, 710, 910]  # 6 s are 3 per cent of 200
 
 
 def test_no_preview(go, tmp_path):

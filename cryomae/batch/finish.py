@@ -26,6 +26,7 @@ from cryomae.diameter import DiameterEstimate
 from cryomae.formats import star
 from cryomae.picks import Picks
 from cryomae.report.charts import diameter_figure, save_png
+from cryomae.report.pace import Pace
 from cryomae.report.preview import draw_preview
 from cryomae.report.summary import HISTOGRAM_BINS, Page, write_summary
 
@@ -34,6 +35,7 @@ def finish(
     job: Job,
     result: RunResult,
     started: float,
+    pace: Pace,
     chosen: ThresholdLike | None = None,
     *,
     added: Sequence[Outcome] | None = None,
@@ -49,6 +51,8 @@ def finish(
         Outcomes of scoring; filled in here.
     started : float
         When the run began, in seconds since the epoch.
+    pace : Pace
+        How it went.
     chosen : ThresholdLike, optional
         Threshold to use; default the user's, else one from all scores.
     added : sequence of Outcome, optional
@@ -63,9 +67,6 @@ def finish(
     layout = job.layout
     write = star.write_together if added is None else star.add_together
     write(layout.together, _final_picks(job, result, added, previews))
-    histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
-    for outcome in result.done:
-        histogram += 0 if outcome.histogram is None else outcome.histogram
     result.files = write_relion_lists(layout, result.outcomes, job.micrographs_star)
     write_summary_csv(layout.table, result.outcomes)
     total = len(result.done)
@@ -80,7 +81,7 @@ def finish(
     if estimate is not None:
         result.files["diameter"] = layout.diameter_chart
         save_png(diameter_figure(estimate), layout.diameter_chart)
-    write_summary(layout.html, _page(job, result, histogram))
+    write_page(job, result, pace)
     result.files |= {
         "summary": layout.html,
         "table": layout.table,
@@ -175,16 +176,22 @@ def publish(job: Job, outcome: Outcome, threshold: float) -> Picks:
     if outcome.threshold == threshold and outcome.picks_file == path:
         return star.read_picks(path)
     candidates = star.read_picks(job.layout.candidates(outcome.name))
-    picks = candidates.above(threshold)
-    if job.settings.max_picks is not None:
-        picks = picks.best(job.settings.max_picks)
+    picks = best(job, candidates, threshold)
     star.write_picks(path, picks)
     outcome.picks, outcome.picks_file, outcome.threshold = len(picks), path, threshold
     outcome.histogram = np.histogram(candidates.score, bins=HISTOGRAM_BINS)[0]
     return picks
 
 
-def draw(job: Job, outcome: Outcome, picks: Picks | None = None) -> None:
+def best(job: Job, candidates: Picks, threshold: float) -> Picks:
+    """Those of the candidates of one micrograph that are picks."""
+    picks = candidates.above(threshold)
+    return picks if job.settings.max_picks is None else picks.best(job.settings.max_picks)
+
+
+def draw(
+    job: Job, outcome: Outcome, picks: Picks | None = None, threshold: float | None = None
+) -> None:
     """Draw the picture of a micrograph, if it is one that gets one.
 
     Parameters
@@ -194,12 +201,15 @@ def draw(job: Job, outcome: Outcome, picks: Picks | None = None) -> None:
         Whose picks are written; filled in here.
     picks : Picks, optional
         Its picks; default those of its file.
+    threshold : float, optional
+        Score that they reach; default that of the file.
     """
     record, files = outcome.record, job.layout.of(outcome.name)
     thumbnail, path = files.thumbnail, files.preview
     if not job.preview or record is None or not thumbnail.is_file():
         return
-    threshold = 1.0 if outcome.threshold is None else outcome.threshold
+    if threshold is None:
+        threshold = 1.0 if outcome.threshold is None else outcome.threshold
     picks = star.read_picks(files.picks) if picks is None else picks
     try:
         draw_preview(
@@ -234,10 +244,24 @@ def _pixel_sizes(result: RunResult) -> list[dict[str, Any]]:
     ]
 
 
-def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
+def write_page(job: Job, result: RunResult, pace: Pace) -> None:
+    """Write the summary page.
+
+    Parameters
+    ----------
+    job : Job
+    result : RunResult
+        What was found, so far or in the end.
+    pace : Pace
+        How it goes, or went.
+    """
     sizes = [o.pixel_size for o in result.done if o.pixel_size]
-    return Page(
+    histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
+    for outcome in result.done:
+        histogram += 0 if outcome.histogram is None else outcome.histogram
+    page = Page(
         result=result,
+        pace=pace,
         histogram=histogram,
         settings=job.settings,
         min_distance=job.settings.least_distance,
@@ -251,3 +275,4 @@ def _page(job: Job, result: RunResult, histogram: np.ndarray) -> Page:
         output=project_path(job.layout.root),
         estimate=_estimate(job),
     )
+    write_summary(job.layout.html, page)

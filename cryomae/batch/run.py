@@ -15,6 +15,7 @@ from cryomae.batch.finish import finish, save_config
 from cryomae.batch.job import Job
 from cryomae.batch.layout import Layout
 from cryomae.batch.ledger import Ledger, read_ledger
+from cryomae.batch.live import RunPage
 from cryomae.batch.log import log_to, logger
 from cryomae.batch.plan import Plan, Shard, make_plan
 from cryomae.batch.record import Fingerprint, read_config
@@ -145,7 +146,9 @@ def run_pick(
         logger.info("%d micrographs, %d not found", len(refs), len(missing))
         for outcome in missing:
             logger.error("%s: %s (%s)", outcome.name, outcome.cause, outcome.remedy)
-        found = _score(backend, pick_one, plan, ledger, retry, on_progress or (lambda _: None))
+        page = RunPage(job, quiet=shard is not None)
+        tell = on_progress or (lambda _: None)
+        found = _score(backend, pick_one, plan, ledger, retry, tell, page)
         interrupted = len(found) < len(plan.settled) + len(plan.tasks)
         result = RunResult(layout.root, _in_order(found, refs) + missing, interrupted=interrupted)
         if settled is not None and settled.warning:
@@ -156,7 +159,10 @@ def run_pick(
             result.outcomes = [o for o in result.outcomes if o.name in names] + missing
         else:
             _tidy(layout)
-            finish(job, result, started)
+            if not interrupted:
+                page.scored(found)
+            pace = page.pace("stopped" if interrupted else "finished", result, job.total)
+            finish(job, result, started, pace)
     return result
 
 
@@ -190,6 +196,7 @@ def _score(
     ledger: Ledger,
     retry: bool,
     tell: Callable[[Progress], None],
+    page: RunPage,
 ) -> list[Outcome]:
     """Outcomes of all that could be dealt with before the user pressed Ctrl-C."""
     found: list[Outcome] = []
@@ -212,6 +219,7 @@ def _score(
                 outcome.cause,
             )
         )
+        page.take_last(found)
 
     try:
         tell(Progress(0, total))

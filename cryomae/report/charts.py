@@ -22,7 +22,7 @@ from cryomae.atomic import atomic_path
 if TYPE_CHECKING:
     from cryomae.diameter import DiameterEstimate
 
-_DOTS = 1000  # most dots in a chart
+_DOTS, _BARS = 1000, 60  # most dots and bars in a chart
 BLUE, GREY, RED = "#2a6f97", "#c3ccd3", "#b3261e"
 
 
@@ -72,11 +72,12 @@ def counts_chart(counts: Sequence[int]) -> Markup:
     figure, axes = new_axes("micrographs, most picks first", "picks")
     ordered = np.sort(np.asarray(counts, dtype=float))[::-1]
     total = len(ordered)
-    if total > 300:  # one bar would be thinner than a pixel
-        ordered = ordered[np.linspace(0, total - 1, 300).round().astype(int)]
-    place = np.linspace(1, max(total, 1), len(ordered)) if len(ordered) else np.zeros(0)
-    step = (total - 1) / (len(ordered) - 1) if len(ordered) > 1 else 1
-    axes.bar(place, ordered, width=step * (0.85 if total <= 60 else 1.0), color=BLUE)
+    if total <= _BARS:
+        axes.bar(np.arange(1, total + 1), ordered, width=0.85, color=BLUE)
+    else:  # one outline: many bars make a page slow
+        shown = ordered[np.linspace(0, total - 1, min(total, 300)).round().astype(int)]
+        edges = np.linspace(0.5, total + 0.5, len(shown) + 1)
+        axes.stairs(shown, edges, fill=True, color=BLUE)
     if total:
         axes.set_xlim(0.4, total + 0.6)
         middle = float(np.median(ordered))
@@ -95,32 +96,37 @@ def counts_chart(counts: Sequence[int]) -> Markup:
 
 
 def trend_chart(
-    hours: NDArray[np.float64], values: NDArray[np.float64], name: str, *, most: float | None = None
+    across: NDArray[np.float64],
+    values: NDArray[np.float64],
+    axis: str,
+    name: str,
+    *,
+    most: float | None = None,
 ) -> Markup:
-    """A number of every micrograph over the time of acquisition, and its running median.
+    """A number of every micrograph in the order of acquisition, and its running median.
 
     Parameters
     ----------
-    hours : ndarray, shape (n,)
-        Hours since the first micrograph, ascending.
+    across : ndarray, shape (n,)
+        When it was taken, ascending.
     values : ndarray, shape (n,)
         What is shown; NaN is left out.
-    name : str
-        Name of the axis.
+    axis, name : str
+        Names of the axes.
     most : float, optional
-        End of the axis.
+        End of the vertical axis.
     """
-    figure, axes = new_axes("hours since the first micrograph", name)
+    figure, axes = new_axes(axis, name)
     if most is not None:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     there = np.isfinite(values)
-    hours, values = hours[there], values[there]
+    across, values = across[there], values[there]
     # Of many thousands a few show as much, and the page stays small.
-    shown = np.unique(np.linspace(0, len(hours) - 1, min(len(hours), _DOTS)).round().astype(int))
-    axes.scatter(hours[shown], values[shown], s=5, color=GREY, linewidths=0)
+    shown = np.unique(np.linspace(0, len(across) - 1, min(len(across), _DOTS)).round().astype(int))
+    axes.scatter(across[shown], values[shown], s=5, color=GREY, linewidths=0)
     wide = max(5, len(values) // 20)
     middle = [float(np.median(values[max(0, i - wide // 2) : i + wide // 2 + 1])) for i in shown]
-    axes.plot(hours[shown], middle, color=BLUE, linewidth=1.6)
+    axes.plot(across[shown], middle, color=BLUE, linewidth=1.6)
     axes.set_ylim(0, most)
     return as_svg(figure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,9 @@ def draw_preview(
     _scale_bar(axes, box, pixel_size)
     figure.colorbar(circles, cax=bar).set_label("score", labelpad=2)
     _titles(figure, axes, name, len(picks), diameter, threshold, masked=bool(masked.any()))
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        # A name in a script that the font lacks: the picture is wanted all the same.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(
             temporary,
             format="png",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
@@ -22,6 +24,7 @@ from cryomae.report.charts import (
     histogram_chart,
     trend_chart,
 )
+from cryomae.report.pace import Pace, moment
 from cryomae.report.page import jpeg, render
 from cryomae.settings import PickSettings
 
@@ -35,6 +38,7 @@ HISTOGRAM_BINS: NDArray[np.float64] = np.linspace(0, 1, 51)
 _FEWEST, _SHORTEST = 20, 600.0  # micrographs, and seconds between them, that show a trend
 _PICTURES = 12
 _PICTURE_WIDTH = 560
+_ROWS = 500  # of a table that a browser lays out at once
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Page:
     ----------
     result : RunResult
         Outcomes, threshold and notes.
+    pace : Pace
+        How the run goes, or went.
     histogram : ndarray of int
         Candidates in each of `HISTOGRAM_BINS`.
     settings : PickSettings
@@ -64,6 +70,7 @@ class Page:
     """
 
     result: RunResult
+    pace: Pace
     histogram: NDArray[np.int64]
     settings: PickSettings
     min_distance: float
@@ -77,7 +84,7 @@ class Page:
 
 
 def write_summary(path: str | Path, page: Page) -> None:
-    """Write the summary as one HTML file that needs no other.
+    """Write the summary as one HTML file that needs no other; only links lead to pictures.
 
     Parameters
     ----------
@@ -89,16 +96,20 @@ def write_summary(path: str | Path, page: Page) -> None:
     result = page.result
     folder = Path(path).parent
     counts = [o.picks for o in result.done]
+    rows = [(o, _link(o.preview_file, folder)) for o in result.outcomes]
     html = render(
         "report/summary.html.j2",
         page=page,
+        pace=page.pace,
         result=result,
         median=int(np.median(counts)) if counts else 0,
         histogram=histogram_chart(HISTOGRAM_BINS, page.histogram, result.threshold),
         counts=counts_chart(counts),
         trends=trends(result),
-        rows=[(o, _link(o.preview_file, folder)) for o in result.outcomes],
-        pictures=_pictures(result.done, folder),
+        moment=moment,
+        rows=_parts(rows),
+        failed=_parts(result.failed),
+        pictures=_pictures(result.done, folder, latest=page.pace.going_on),
         box=box_size(page),
         commands=relion_commands(page),
         words=settings_in_words(page),
@@ -109,45 +120,65 @@ def write_summary(path: str | Path, page: Page) -> None:
 
 @dataclass(frozen=True)
 class Trends:
-    """How a data set went, over the time of acquisition.
+    """How a data set went, over the time of acquisition or in the order of the list.
 
     Attributes
     ----------
+    heading : str
     sentence : str
         How long it took, and how many micrographs came in an hour.
     picks, scores : Markup
         Charts of the picks of each micrograph, and of their mean score.
     """
 
+    heading: str
     sentence: str
     picks: Markup
     scores: Markup
 
 
 def trends(result: RunResult) -> Trends | None:
-    """Charts over the time of acquisition; None where the dates of the files do not tell it."""
+    """Charts over the time of acquisition; None of a few micrographs.
+
+    Where the dates of the files do not tell the time, as those of copies, the charts are in the
+    order of the list, which commonly is that of acquisition, too.
+    """
     known = [
         (o.record.file_time, o.picks, o.histogram)
         for o in result.done
         if o.record is not None and o.histogram is not None
     ]
-    known.sort(key=lambda one: one[0])
-    times = np.array([time for time, _, _ in known])
-    if len(times) < _FEWEST or times[-1] - times[0] < _SHORTEST:
+    if len(known) < _FEWEST:
         return None
-    hours = (times - times[0]) / 3600
+    times = np.array([time for time, _, _ in known])
+    dated = np.ptp(times) >= _SHORTEST
+    if dated:
+        known.sort(key=lambda one: one[0])
+        times.sort()
+        across, axis = (times - times[0]) / 3600, "hours since the first micrograph"
+    else:
+        across, axis = np.arange(1.0, len(known) + 1), "number in the list"
     centres = (HISTOGRAM_BINS[1:] + HISTOGRAM_BINS[:-1]) / 2
     limit = 0.0 if result.threshold is None else result.threshold
     weights = np.array([histogram for _, _, histogram in known]) * (centres >= limit)
     total = weights.sum(axis=1)
     score = np.divide(weights @ centres, total, out=np.full(len(known), np.nan), where=total > 0)
     counts = np.array([picks for _, picks, _ in known], dtype=np.float64)
-    rate = (len(times) - 1) / hours[-1]
+    if dated:
+        rate = (len(times) - 1) / across[-1]
+        heading = "Over the time of acquisition"
+        sentence = (
+            f"{len(times):,} micrographs in {across[-1]:.1f} hours, {rate:.0f} an hour, by the "
+            "dates of their files."
+        )
+    else:
+        heading = "In the order of the list"
+        sentence = "The dates of the files do not tell when they were taken."
     return Trends(
-        f"{len(times):,} micrographs in {hours[-1]:.1f} hours, {rate:.0f} an hour, by the dates of "
-        "their files.",
-        trend_chart(hours, counts, "picks"),
-        trend_chart(hours, score, "mean score of picks", most=1.0),
+        heading,
+        sentence,
+        trend_chart(across, counts, axis, "picks"),
+        trend_chart(across, score, axis, "mean score of picks", most=1.0),
     )
 
 
@@ -204,18 +235,39 @@ def relion_commands(page: Page) -> dict[str, str]:
     return {"new": shlex.join(start + new + end), "old": shlex.join(start + old + end)}
 
 
+def _parts(rows: Sequence[Any]) -> list[tuple[str, Sequence[Any]]]:
+    """Parts of a table with what they are called; a short one is one without a name."""
+    if len(rows) <= _ROWS:
+        return [("", rows)] if rows else []
+    parts = [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]
+    starts = range(1, len(rows) + 1, _ROWS)
+    return [
+        (f"{start:,} to {start + len(part) - 1:,}", part)
+        for start, part in zip(starts, parts, strict=True)
+    ]
+
+
 def _link(path: Path | None, folder: Path) -> str | None:
-    return None if path is None else Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _pictures(outcomes: list[Outcome], folder: Path) -> list[tuple[str, str | None, str]]:
-    shown = [o for o in outcomes if o.preview_file is not None][:_PICTURES]
-    return [(o.name, _link(o.preview_file, folder), _small(o.preview_file)) for o in shown]
-
-
-def _small(path: Path | None) -> str:
+    """Address of a file as seen from the page; a name may hold what means something in one."""
     if path is None:
-        return ""
+        return None
+    return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
+
+
+def _pictures(
+    outcomes: Sequence[Outcome], folder: Path, *, latest: bool
+) -> list[tuple[str, str | None, str]]:
+    """Name, link and data of some pictures: the latest, or evenly spread over the run."""
+    drawn = [(o.name, o.preview_file) for o in outcomes if o.preview_file is not None]
+    if latest:
+        shown = drawn[: -_PICTURES - 1 : -1]
+    else:
+        spread = np.linspace(0, len(drawn) - 1, min(len(drawn), _PICTURES)).round().astype(int)
+        shown = [drawn[place] for place in spread]
+    return [(name, _link(path, folder), _small(path)) for name, path in shown]
+
+
+def _small(path: Path) -> str:
     with Image.open(path) as picture:
         small = picture.convert("RGB")
     small.thumbnail((_PICTURE_WIDTH, 2 * _PICTURE_WIDTH))

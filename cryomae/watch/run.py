@@ -16,6 +16,7 @@ from cryomae.batch.finish import draw, finish, publish, save_config
 from cryomae.batch.job import Job
 from cryomae.batch.layout import Layout
 from cryomae.batch.ledger import read_ledger
+from cryomae.batch.live import Live
 from cryomae.batch.log import log_to, logger
 from cryomae.batch.plan import make_plan
 from cryomae.batch.record import Fingerprint, read_config
@@ -36,6 +37,7 @@ ENOUGH = 50
 _SHARE = 0.1  # of the time may go into reports
 _BATCH = 4  # micrographs per worker between two looks at what has arrived
 _ALL_PREVIEWS, _SOME_PREVIEWS = 100, 50  # the first ones get pictures, then one of so many
+_SIGN_OF_LIFE = 600.0  # seconds after which the page says that nothing has come
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def watch(
     """Pick micrographs as they arrive, until stopped.
 
     Picks of a micrograph, the lists and the table are written as soon as it is picked. The
-    summary and the file of all picks follow as often as a tenth of the time allows. Without a
+    summary and the file of all picks follow as often as a tenth of the time allows, and while
+    there is no time for that, the summary alone about every minute. Without a
     threshold of the user's it is chosen anew from all micrographs until there are `ENOUGH`,
     and then stays, so that particles which were extracted already do not change.
 
@@ -145,7 +148,7 @@ def _go(state: _Watch, arrivals: Arrivals, idle: float | None, interval: float) 
             last = time.monotonic()
             continue  # there may be more
         state.tell(None, arrivals)
-        state.use_time()
+        state.use_time(arrivals)
         if idle is not None and time.monotonic() - last >= idle:
             return
         time.sleep(interval)
@@ -167,6 +170,7 @@ class _Watch:
     due: float = 0.0
     changed: bool = False
     undrawn: list[Outcome] = field(default_factory=list)
+    live: Live = field(default_factory=Live)
     written: tuple[float | None, dict[str, str]] = (None, {})
 
     def restore(self) -> None:
@@ -230,6 +234,9 @@ class _Watch:
             if outcome.details:
                 logger.error("%s", outcome.details)
         self.tell(outcome, arrivals)
+        self.live.take(outcome)
+        if self.live.due:
+            self._page(arrivals)
 
     def _threshold(self, outcome: Outcome) -> float:
         """Threshold with this micrograph taken into account, as long as it may change."""
@@ -253,13 +260,23 @@ class _Watch:
     def _in_order(self) -> list[Outcome]:
         return [self.outcomes[name] for name in self.names if name in self.outcomes]
 
-    def use_time(self) -> None:
+    def use_time(self, arrivals: Arrivals) -> None:
         """While nothing is to be picked: draw one picture, or write the summary if it is due."""
         if self.undrawn:
             draw(self.job, self.undrawn.pop(0))
             self.changed = True
         elif self.changed and time.monotonic() >= self.due:
             self.report()
+        elif self.live.wrote is not None and time.monotonic() - self.live.wrote > _SIGN_OF_LIFE:
+            self._page(arrivals)
+
+    def _page(self, arrivals: Arrivals) -> None:
+        """Write the summary page alone."""
+        result = RunResult(self.job.layout.root, self._in_order())
+        if self.threshold is not None:
+            result.threshold = float(self.threshold.value)
+            result.explanation = self.threshold.explanation
+        self.live.write(self.job, result, "watching", len(self.names) + arrivals.coming)
 
     def report(self, *, last: bool = False) -> RunResult:
         """Write everything, with one threshold for all.
@@ -274,10 +291,12 @@ class _Watch:
         if result.outcomes:
             self.job = replace(self.job, threshold_stays=self._settled)
             added = None if last else self._added(result)
-            finish(self.job, result, self.started, self.threshold, added=added, previews=last)
+            pace = self.live.pace("watched" if last else "watching", result, len(self.names))
+            finish(self.job, result, self.started, pace, self.threshold, added=added, previews=last)
             self.written = (result.threshold, short_names([o.name for o in result.done]))
         self.changed = False
         took = time.monotonic() - begin
+        self.live.rest(0.0)
         self.due = time.monotonic() + took * (1 / _SHARE - 1)
         return result
 

@@ -4,44 +4,25 @@ import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from report_helpers import draw
 
 from cryomae.batch.record import Record
-from cryomae.batch.result import Outcome, RunResult
+from cryomae.batch.result import Outcome
 from cryomae.picks import Picks
+from cryomae.report.pace import Pace, clock, span
 from cryomae.report.preview import draw_preview
 from cryomae.report.summary import (
     HISTOGRAM_BINS,
-    Page,
     box_size,
     relion_commands,
     trends,
     write_summary,
 )
 from cryomae.report.thumbnail import THUMBNAIL_SIZE, save_thumbnail
-from cryomae.settings import PickSettings
-
-
-def draw(folder: Path, xy, shape=(200, 300), spacing=(4.0, 4.0), image=None, valid=None, **more):
-    image = np.zeros(shape, dtype=np.float32) if image is None else image
-    valid = np.ones(shape, dtype=bool) if valid is None else valid
-    save_thumbnail(folder / "t.png", image, valid)
-    options = {
-        "name": "m.mrc",
-        "diameter": 80.0,
-        "pixel_size": 1.0,
-        "extent": (shape[0] * spacing[0], shape[1] * spacing[1]),
-        "spacing": spacing,
-        "threshold": 0.4,
-    } | more
-    picks = Picks.from_arrays("m.mrc", xy, np.full(len(xy), 0.9), 80.0)
-    drawn = draw_preview(folder / "p.png", folder / "t.png", picks, **options)
-    with Image.open(folder / "p.png") as picture:
-        return drawn, np.asarray(picture.convert("RGB")).astype(float)
 
 
 def coloured(picture):
@@ -103,29 +84,6 @@ def test_awkward_images(tmp_path):
     )
     with Image.open(tmp_path / "big.png") as picture:
         assert max(picture.size) == THUMBNAIL_SIZE
-
-
-@pytest.fixture
-def page(tmp_path):
-    draw(tmp_path, [[100, 100]])
-    good = Outcome(
-        "a.mrc", "picked", 12, 40, 0.1, 1.5, 1.06, "star", preview_file=tmp_path / "p.png"
-    )
-    good.picks_file = tmp_path / "a_cryomae.star"
-    bad = Outcome("<b>.mrc", "failed", cause="is <truncated> & short", remedy="copy it again")
-    result = RunResult(tmp_path, [good, bad], 0.42, "Chosen for a reason.")
-    return Page(
-        result=result,
-        histogram=np.arange(len(HISTOGRAM_BINS) - 1),
-        settings=PickSettings(diameter=180),
-        min_distance=90.0,
-        model="default",
-        model_sha256="ab" * 32,
-        device="cpu",
-        pixel_size=1.06,
-        micrographs_star="CtfFind/job003/micrographs_ctf.star",
-        output="Picks",
-    )
 
 
 class Balance(HTMLParser):
@@ -192,20 +150,55 @@ def test_box_is_even_and_larger_than_the_particle(page):
     assert f"--extract_size {box}" in relion_commands(page)["new"]
 
 
-def test_trends_follow_the_dates_of_the_files(page):
-    """Picks halve after three hours; the files are listed in another order."""
+def dated(minutes, counts):
+    """Outcomes of micrographs with the dates of their files, in another order."""
     outcomes = []
-    for minute in range(0, 360, 6):
-        count = 100 if minute < 180 else 50
+    for minute, count in zip(minutes, counts, strict=True):
         key = f"digest None 100 {int((1.7e9 + 60 * minute) * 1e9)}"
         record = Record(key, (9, 9), 1.0, "star", (1.0, 1.0), (9, 9), 0.0, 1.0, 200, 100, "x")
         histogram = np.zeros(len(HISTOGRAM_BINS) - 1, dtype=np.int64)
         histogram[[5, 45]] = 100, count
         outcome = Outcome(f"{minute}.mrc", "picked", count, record=record, histogram=histogram)
         outcomes.insert(len(outcomes) // 2, outcome)
+    return outcomes
+
+
+def test_trends_follow_the_dates_of_the_files(page):
+    """Picks halve after three hours."""
+    minutes = range(0, 360, 6)
+    outcomes = dated(minutes, [100 if minute < 180 else 50 for minute in minutes])
     found = trends(replace(page.result, outcomes=outcomes))
     assert found is not None
     assert "60 micrographs in 5.9 hours, 10 an hour" in found.sentence
     assert "mean score" in found.scores
     assert trends(replace(page.result, outcomes=outcomes[:10])) is None
     assert trends(page.result) is None
+
+
+def test_trends_of_copies_follow_the_list(page):
+    """All files have the date of the copy."""
+    found = trends(replace(page.result, outcomes=dated([0.1] * 30, range(30))))
+    assert found is not None
+    assert found.heading == "In the order of the list"
+    assert "number in the list" in found.picks
+    assert "hours" not in found.picks + found.sentence
+
+
+def test_pace_in_words():
+    now = 1.7e9
+    pace = Pace("picking", now - 7200, now, 990, 9, 1000, 999, 60.0)
+    assert pace.headline == "Picking: 999 of 1,000 micrographs, 99 %."  # not 100
+    assert pace.forecast == f"60 an hour; done at about {clock(now + 60, now)}, in 1 min."
+    assert replace(pace, per_hour=0.0).forecast == ""
+    ended = replace(pace, state="finished", done=991)
+    assert ended.closing.endswith("after 2 h 0 min: 999 micrographs scored, 60 an hour.")
+    assert replace(ended, scored=0).closing.endswith("nothing had to be scored.")
+    assert replace(pace, state="watching", total=999).headline.startswith("Watching: all that")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3570, "1 h 0 min"), (7e5, "8 days 2 h")],
+)
+def test_time_in_words(seconds, words):
+    assert span(seconds) == words

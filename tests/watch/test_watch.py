@@ -1,6 +1,7 @@
 """Watching a folder: what arrives is picked once it is whole, and never before."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -230,6 +231,47 @@ def test_the_threshold_stays_once_there_are_enough(tmp_path, go, fake, monkeypat
     (folder / "m5.mrc").write_bytes(content(5, tmp_path))
     assert go(folder, until=dealt_with(6)).explanation == "From 3 micrographs."
     assert len(starfile.read(tmp_path / "out/all_picks.star")) == 21
+
+
+def test_the_page_follows_while_there_is_no_time_to_wait(tmp_path, go, fake, monkeypatch):
+    """All is there at once: the page is written between two micrographs, not in the end alone."""
+    for name, value in (("FIRST", 0.0), ("EVERY", 0.0), ("SHARE", 1.0)):
+        monkeypatch.setattr(f"cryomae.batch.live.{name}", value)
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"m{number}.mrc").write_bytes(content(number, tmp_path))
+    page, seen = tmp_path / "out/summary.html", []
+    pick = fake.pick
+
+    def look(*arguments):
+        seen.append(page.read_text() if page.exists() else "")
+        return pick(*arguments)
+
+    monkeypatch.setattr(fake, "pick", look)
+    go(folder, until=dealt_with(6))
+    assert "Watching: 3 of 6 micrographs, 50 %." in seen[3]
+    last = page.read_text()
+    assert "Watched until" in last
+    assert "Watching" not in last
+
+
+def test_a_page_of_a_watch_in_which_nothing_comes_is_not_old(tmp_path, go, monkeypatch):
+    monkeypatch.setattr("cryomae.watch.run._SIGN_OF_LIFE", 0.0)
+    folder = tmp_path / "mics"
+    folder.mkdir()
+    (folder / "a.mrc").write_bytes(content(1, tmp_path))
+    page, seen = tmp_path / "out/summary.html", []
+
+    def until(news):
+        """Look at the page until it has been written twice."""
+        if news.done and page.exists():
+            written = re.search(r'data-written="(\d+)"', page.read_text())
+            if written and written[1] not in seen:
+                seen.append(written[1])
+        return len(seen) == 2
+
+    assert go(folder, until=until).picks == 2
 
 
 def test_adding_picks_gives_the_file_that_writing_all_gives(tmp_path):
