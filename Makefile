@@ -5,10 +5,13 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 DEMO := $(abspath demo)
+JOBS ?= 2
+# Tests of one file stay together, as they share what is costly to make.
+TOGETHER := -n $(JOBS) --dist loadfile
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 DEBIAN := relion xvfb xauth libgl1 libgl1-mesa-dri libegl1 libdbus-1-3 fonts-dejavu-core \
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 \
-	libxcb-render-util0 libxcb-shape0 libxcb-xkb1
+	libxcb-render-util0 libxcb-shape0 libxcb-xkb1 chromium chromium-driver
 
 .PHONY: help install demo test test-slow lint system-deps topaz
 
@@ -17,9 +20,10 @@ help:
 	@echo "make test         environment, install, run the quick test suite"
 	@echo "make test-slow    run the tests that take minutes"
 	@echo "make lint         ruff and mypy"
-	@echo "make system-deps  Debian/Ubuntu packages for the RELION and napari tests"
+	@echo "make system-deps  Debian/Ubuntu packages for the RELION, napari and page tests"
 	@echo "make topaz        Topaz in an environment of its own, for the tests that call it"
 	@echo "Options: PYTHON=python3.12 (to build the environment with), VENV=.venv (where)"
+	@echo "         JOBS=2 (processes that test at a time)"
 
 install: $(STAMP)
 
@@ -39,10 +43,10 @@ demo: $(STAMP)
 	@echo "summary   $(DEMO)/summary.html"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(TOGETHER)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(TOGETHER)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

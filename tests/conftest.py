@@ -1,10 +1,23 @@
 """Fixtures that every part of the tests may use."""
 
+from __future__ import annotations
+
 import os
 import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from browser_helpers import Browser
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes test at a time: each computes in one thread, and so does what it starts.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +41,19 @@ def need_relion() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; without it, skip at home and fail in CI."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None or find_spec("selenium") is None:
+        reason = "Chromium, its driver or selenium is not installed: run `make system-deps`"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from browser_helpers import Browser
+
+    opened = Browser(chromium, driver)
+    yield opened
+    opened.close()

@@ -102,6 +102,13 @@ def test_page_stands_alone_with_charts_and_pictures(simulated, tmp_path):
     assert "ice, score 0.95" in text
 
 
+def test_page_in_a_browser(browser, simulated, tmp_path):
+    truth, picks = simulated
+    evaluate(picks, truth, "-o", tmp_path / "out")
+    assert browser.troubles(tmp_path / "out/evaluation.html") == []
+    assert browser.js("return document.querySelectorAll('svg image').length") == 11
+
+
 def test_names_cannot_inject_markup(tmp_path):
     rows = [("<script>alert(1)<x>.mrc", 10 * i, 20, 0.1 * i) for i in range(5)]
     path = write_star(tmp_path / "p.star", rows)

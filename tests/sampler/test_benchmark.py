@@ -426,6 +426,12 @@ def command(*words):
     return CliRunner().invoke(app, ["bench-al", *map(str, words)])
 
 
+def test_page_in_a_browser(blobs_file, tmp_path, browser):
+    words = (blobs_file, "-s", "entropy,random", "--seeds", 1, "--jobs", 1, "-o", tmp_path / "out")
+    assert command(*words).exit_code == 0
+    assert browser.troubles(tmp_path / "out/report.html") == []
+
+
 def test_command_writes_tables_curves_and_a_page(blobs_file, tmp_path):
     out = tmp_path / "out"
     words = (blobs_file, "-s", "entropy,uncertainty:kind=margin", "--seeds", 2, "-o", out)
