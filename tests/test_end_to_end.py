@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import starfile
 import yaml
+from typer.testing import CliRunner
 
+from cryomae.cli import app
 from cryomae.evaluate.matching import match_picks
 
 
@@ -60,17 +62,9 @@ def test_real_micrograph_is_picked(data_dir, tmp_path):
     """One β-galactosidase micrograph; two people agree on these to about F1 0.83."""
     folder = data_dir / "empiar10017"
     name = "Falcon_2012_06_12-15_30_21_0"
-    done = cryomae(
-        "pick",
-        folder / f"micrographs/{name}.mrc",
-        "--diameter",
-        191,
-        "--no-preview",
-        "-o",
-        tmp_path,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = ["pick", folder / f"micrographs/{name}.mrc", "--diameter", 191, "--no-preview"]
+    done = CliRunner().invoke(app, [*map(str, words), "-o", str(tmp_path)])
+    assert done.exit_code == 0, done.output
     table = starfile.read(folder / "particles.star")
     table = table if not isinstance(table, dict) else table["particles"]
     mine = table[table["rlnMicrographName"].str.contains(name)]

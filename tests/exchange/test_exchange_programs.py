@@ -115,19 +115,19 @@ def topaz():
 
 
 @pytest.mark.topaz
-@pytest.mark.parametrize("name", ["ours.txt", "ours.star"])
-def test_topaz_reads_ours_and_we_read_topaz(topaz, project, name):
-    write_picks(name, project)
-    run(topaz, "convert", name, "-o", "theirs.txt")
-    run(topaz, "convert", "theirs.txt", "-o", "theirs.star")
-    for path in ("theirs.txt", "theirs.star"):
-        back = read_picks(path)
-        assert np.array_equal(back.xy, project.xy)
-        assert np.allclose(back.score, project.score)
-        assert [Path(n).stem for n in back.table["micrograph"]] == ["a", "b"]
+@pytest.mark.slow
+@pytest.mark.parametrize(("ours", "theirs"), [("txt", "star"), ("star", "txt")])
+def test_topaz_reads_ours_and_we_read_topaz(topaz, project, ours, theirs):
+    write_picks(f"ours.{ours}", project)
+    run(topaz, "convert", f"ours.{ours}", "-o", f"theirs.{theirs}")
+    back = read_picks(f"theirs.{theirs}")
+    assert np.array_equal(back.xy, project.xy)
+    assert np.allclose(back.score, project.score)
+    assert [Path(n).stem for n in back.table["micrograph"]] == ["a", "b"]
 
 
 @pytest.mark.topaz
+@pytest.mark.slow
 def test_topaz_and_cryomae_scale_alike(topaz, project):
     write_picks("ours.txt", project)
     run(topaz, "convert", "ours.txt", "-o", "theirs.txt", "--up-scale", "4")
