@@ -30,8 +30,7 @@ class Darkness(torch.nn.Module):
     """Logit: how dark a disc of half a diameter is, above noise."""
 
     config = EncoderConfig()
-    query = None  # no exemplars
-    correction = None  # no answers
+    correction = None  # no exemplars, no answers
 
     def forward(self, windows):
         r = torch.arange(-12, 13, dtype=torch.float32)

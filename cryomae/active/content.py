@@ -17,13 +17,13 @@ from cryomae.active import tables
 from cryomae.active.answering import Known
 from cryomae.active.arrays import CandidateArrays
 from cryomae.active.estimate import Estimate, choose_operating_point
-from cryomae.active.head import Head, base_head
 from cryomae.active.journal import Entry, State, replay
 from cryomae.active.labels import Labels, label
 from cryomae.active.placed import NOTHING, PlacedRows, placed_rows
 from cryomae.active.pool import Pool
 from cryomae.active.records import Proposal, SessionMicrograph, TrainedVersion
 from cryomae.active.store import Store
+from cryomae.train.head import Head, base_head
 
 
 class Content:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cryomae.active.head import Head
 from cryomae.active.pool import Pool
 from cryomae.pick.threshold import choose_threshold
+from cryomae.train.head import Head
 
 SETTLED = 0.02
 """Share of picks that change from one training to the next when no more is to be learnt."""

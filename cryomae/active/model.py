@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from cryomae.active.head import Head
-from cryomae.model.detector import Correction, ParticleDetector
+from cryomae.model.detector import corrected
 from cryomae.model.registry import ModelCard, create_model, model_card, save_model
-from cryomae.sizes import COARSE
 
 if TYPE_CHECKING:
     from cryomae.active.session import Session
-
-
-def corrected(model: ParticleDetector, head: Head) -> ParticleDetector:
-    """A copy of a model that scores as a head learnt on its latents does.
-
-    Parameters
-    ----------
-    model : ParticleDetector
-        That the latents came from. It is not changed.
-    head : Head
-    """
-    made = copy.deepcopy(model)
-    if not head.answered:
-        return made
-    before = made.correction or Correction()
-    weights = head.mean[2:] / head.scale
-    slope, offset = float(head.mean[0]), float(head.mean[1] - weights @ head.centre)
-    after = Correction()
-    after.slope.copy_(slope * before.slope)
-    after.offset.copy_(slope * before.offset + offset)
-    here, around = torch.from_numpy(weights).float().split(COARSE)
-    after.here.copy_(slope * before.here + here)
-    after.around.copy_(slope * before.around + around)
-    made.correction = after
-    return made
 
 
 def export_model(session: Session, path: Path) -> ModelCard:
@@ -74,4 +44,7 @@ def export_model(session: Session, path: Path) -> ModelCard:
         "data": f"{yes + no} answers in the session {name}",
         "diameter": settings.diameter,
     }
-    return save_model(path, corrected(create_model(settings.model), session.head), card)
+    model = create_model(settings.model)
+    if session.head.answered:
+        model = corrected(model, *session.head.change)
+    return save_model(path, model, card)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cryomae.active.head import Head
 from cryomae.active.pool import Pool
 from cryomae.active.settings import DEFAULT_STRATEGY
 from cryomae.sampler import (
@@ -20,6 +19,7 @@ from cryomae.sampler import (
     create_strategy,
 )
 from cryomae.sampler.guards import Guard, Mask
+from cryomae.train.head import Head
 
 APART = 0.6
 """Diameters between two places of a batch, and from what is answered."""

@@ -19,7 +19,6 @@ from cryomae.active.content import Content, without
 from cryomae.active.encode import detector_of
 from cryomae.active.estimate import Estimate, choose_operating_point
 from cryomae.active.files import verify
-from cryomae.active.head import Head, learn
 from cryomae.active.journal import Entry
 from cryomae.active.labels import Labels
 from cryomae.active.picking import pick_rows, share_changed
@@ -28,6 +27,7 @@ from cryomae.active.records import SessionMicrograph
 from cryomae.active.tables import Descriptors
 from cryomae.errors import CryomaeError, InputError
 from cryomae.micrograph import MicrographRef
+from cryomae.train.head import Head, learn
 
 if TYPE_CHECKING:
     from cryomae.pick.pipeline import Detector
@@ -43,7 +43,7 @@ class Fitted:
     Attributes
     ----------
     head : bytes
-        The learnt head, see `cryomae.active.head.Head.to_bytes`.
+        The learnt head, see `cryomae.train.head.Head.to_bytes`.
     journal : int
         Newest entry that it knows.
     positives, negatives : int

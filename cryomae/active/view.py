@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from cryomae.active.answering import find_micrograph
 from cryomae.active.content import Content
 from cryomae.active.files import Problem, problems, verify
-from cryomae.active.head import Head
 from cryomae.active.journal import Entry, State
 from cryomae.active.labels import Labels
 from cryomae.active.lock import SessionLock
@@ -26,6 +25,7 @@ from cryomae.active.status import Status, report
 from cryomae.active.table import make_picks
 from cryomae.active.training import Fitted, OnProgress, fit_content
 from cryomae.micrograph import Micrograph, MicrographRef
+from cryomae.train.head import Head
 
 if TYPE_CHECKING:
     from cryomae.pick.pipeline import Detector

@@ -90,7 +90,7 @@ def train(
 ) -> None:
     """Train the picker on your particle, from about 15 exemplars.
 
-    Click some particles in one micrograph with any program, train for a minute or two, then
+    Click some particles in one micrograph with any program, train for some seconds, then
     pick with the model. The folder gets the model, a picture of the exemplars with their
     scores before and after, and a record of what was done.
 
@@ -127,7 +127,7 @@ def _run(named: Named, output: Path, seed: int, device: str, overwrite: bool) ->
     from cryomae.train.fewshot import FewShot
     from cryomae.train.run import train_on_exemplars
 
-    with show_count("Training", "steps") as tell:
+    with show_count("Training", "models") as tell:
         return train_on_exemplars(
             named, output, settings=FewShot(seed=seed), device=device, overwrite=overwrite,
             command=["cryomae", *sys.argv[1:]], on_progress=tell,
@@ -148,13 +148,10 @@ def _show(trained: Trained) -> None:
     _warn(trained.remarks)
     found = trained.adapted
     before, after = ((part >= 0.5).sum() for part in (found.before, found.after))
-    if found.gain and found.helped:
-        what = (
-            f"{found.steps} steps." if found.steps else "Their likeness helped, training did not."
-        )
+    if found.held_out and found.helped:
         typer.echo(
             f"Of {len(found.before)} exemplars {before} scored 0.5 or more before, {after} do by "
-            f"models that had not seen them. {what}"
+            "models that had not seen them."
         )
     model = project_path(trained.folder / "model.safetensors")
     typer.echo(f"look at   {project_path(trained.folder / 'exemplars.png')}")

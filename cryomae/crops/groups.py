@@ -47,7 +47,7 @@ def make_embedder(model: str, device: str, diameter: float, places: float) -> Em
     from cryomae.pick import load_detector
     from cryomae.pick.windows import window_origins
     from cryomae.prepare import prepare
-    from cryomae.train.scene import latents_at
+    from cryomae.train.places import latents_at
 
     detector = load_detector(model, device)
     on_grid: bool | None = None

@@ -7,7 +7,11 @@ a U-Net (Ronneberger, Fischer and Brox, MICCAI 2015). Either path can be left ou
 what each of them gives can be measured.
 """
 
+import copy
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cryomae.model.mae import Encoder, EncoderConfig
@@ -25,38 +29,11 @@ def _convolve(before: int, after: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-class Query(nn.Module):
-    """Likeness to exemplars, in units of logits, added to the head's answer.
-
-    The likeness of a place is the mean cosine between its latent and those of the exemplars,
-    all taken relative to a common centre. As a mean of cosines it is one product with the
-    mean of the exemplars' unit vectors, however many there are.
-    """
-
-    centre: Tensor
-    direction: Tensor
-    slope: Tensor
-    offset: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("centre", torch.zeros(COARSE))
-        self.register_buffer("direction", torch.zeros(COARSE))
-        self.register_buffer("slope", torch.zeros(()))
-        self.register_buffer("offset", torch.zeros(()))
-
-    def forward(self, coarse: Tensor) -> Tensor:
-        """Logits (b, 1, window / STRIDE, window / STRIDE) of coarse latents."""
-        latents = nn.functional.normalize(coarse.float() - self.centre[:, None, None], dim=1)
-        alike = (latents * self.direction[:, None, None]).sum(dim=1, keepdim=True)
-        return self.slope * _double(_double(alike)) + self.offset
-
-
 class Correction(nn.Module):
-    """What a user's answers change: a scale of the logits, and a linear part of the latents.
+    """What exemplars or answers change: scale of the logits, and a linear part of the latents.
 
     A linear part passes through the blending of windows unchanged, so it can be learnt from
-    latents that were computed once (see `cryomae.active.head`) and be applied to any image.
+    latents that were computed once (see `cryomae.train.head`) and be applied to any image.
     """
 
     slope: Tensor
@@ -118,10 +95,8 @@ class ParticleDetector(nn.Module):
 
     Attributes
     ----------
-    query : Query or None
-        Likeness to a user's exemplars, in a model that was made with some.
     correction : Correction or None
-        What a user's answers changed, in a model of an active-learning session.
+        What a user's exemplars or answers changed.
     """
 
     def __init__(self, config: EncoderConfig, tokens: bool = True, detail: bool = True) -> None:
@@ -137,7 +112,6 @@ class ParticleDetector(nn.Module):
         self.at_4 = nn.Sequential(_convolve(d + (c if detail else 0), c), _convolve(c, c))
         self.at_2 = nn.Sequential(_convolve(c + (b if detail else 0), b), _convolve(b, b))
         self.leave = nn.Conv2d(b, 1, 1)
-        self.query: Query | None = None
         self.correction: Correction | None = None
         assert self.leave.bias is not None
         nn.init.constant_(self.leave.bias, float(torch.logit(torch.tensor(PRIOR))))
@@ -171,8 +145,6 @@ class ParticleDetector(nn.Module):
         """Logits as `forward` gives them, and the coarse latents of `features`."""
         coarse, fine = self.features(windows)
         logits: Tensor = self.leave(fine)
-        if self.query is not None:
-            logits = logits + self.query(coarse)
         if self.correction is not None:
             logits = self.correction(logits, coarse)
         return logits, coarse
@@ -192,3 +164,27 @@ class ParticleDetector(nn.Module):
         assert self.leave.bias is not None
         self.leave.weight.mul_(slope)
         self.leave.bias.mul_(slope).add_(offset)
+
+
+def corrected(
+    model: ParticleDetector, slope: float, offset: float, weights: NDArray[np.float64]
+) -> ParticleDetector:
+    """A copy of a model with the logits ``slope * logit + offset + weights · latents``.
+
+    Parameters
+    ----------
+    model : ParticleDetector
+        That the latents came from; it may have a correction already.
+    slope, offset : float
+    weights : ndarray, shape (LATENT,)
+        Of the latent of the cell, then of the mean of 3 × 3 cells.
+    """
+    made = copy.deepcopy(model)
+    before, after = (made.correction or Correction()).cpu(), Correction()
+    after.slope.copy_(slope * before.slope)
+    after.offset.copy_(slope * before.offset + offset)
+    here, around = torch.from_numpy(weights).float().split(COARSE)
+    after.here.copy_(slope * before.here + here)
+    after.around.copy_(slope * before.around + around)
+    made.correction = after.to(model.leave.weight.device)
+    return made

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from cryomae.errors import WeightsError
-from cryomae.model.detector import Correction, ParticleDetector, Query
+from cryomae.model.detector import Correction, ParticleDetector
 from cryomae.model.files import read_card, read_weights, write_pair
 from cryomae.model.mae import EncoderConfig
 
@@ -142,8 +142,6 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
     model = _REGISTRY[card.architecture]()
     try:
         stored = load(data)
-        if any(key.startswith("query.") for key in stored):
-            model.query = Query()
         if any(key.startswith("correction.") for key in stored):
             model.correction = Correction()
         model.load_state_dict(

@@ -61,7 +61,7 @@ class Detector:
     @property
     def shown(self) -> bool:
         """Whether the model was made from exemplars of the user's particle, or answers."""
-        return self.model.query is not None or self.model.correction is not None
+        return self.model.correction is not None
 
     @property
     def device(self) -> str:

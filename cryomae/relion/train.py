@@ -99,8 +99,7 @@ def _train(request: Request, job: Job, words: Sequence[str], train: Train | None
 
     def tell(done: int, total: int) -> None:
         job.check_abort()
-        if not done % 10 or done == total:
-            say(f"Training: {done}/{total} steps")
+        say(f"Training: {done}/{total} models")
 
     return (train or train_on_exemplars)(
         named,
@@ -126,7 +125,7 @@ def _finish(request: Request, job: Job, trained: Trained) -> None:
         ("Diameter", f"{request.values['diameter']:g} Å"),
         ("Started from", str(request.values["model"])),
         ("Score of 0.5 or more", f"{before} of them before, {after} after"),
-        ("Steps", str(found.steps) if found.helped else "none: the model is as it was"),
+        ("Model is", "changed" if found.helped else "as it was"),
         ("Model", model),
         *(("Note", remark) for remark in trained.remarks),
     ]

@@ -37,12 +37,10 @@ def draw_exemplars(
     """
     tiles = [_tile(part.working.image, xy) for part in parts for xy in part.xy][:_MOST_TILES]
     rows = -(-len(tiles) // _ACROSS)
-    curve = bool(adapted.gain)
-    figure = Figure(figsize=(9, 1.75 * rows + 0.6 + 2.6 * curve), layout="constrained")
-    heights = [1.75 * rows + 0.6, 2.6][: 1 + curve]
-    parts_of = figure.subfigures(1 + curve, 1, height_ratios=heights, squeeze=False)
-    above, *below = parts_of[:, 0]
-    held = ", by models that had not seen it" if curve else ""
+    figure = Figure(figsize=(9, 1.75 * rows + 0.6 + 2.6), layout="constrained")
+    heights = [1.75 * rows + 0.6, 2.6]
+    above, below = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
+    held = ", by models that had not seen it" if adapted.held_out else ""
     above.suptitle(f"exemplars: score before → after{held}", fontsize=10)
     grid = above.subplots(rows, _ACROSS, squeeze=False).ravel()
     for axes in grid:
@@ -55,25 +53,17 @@ def draw_exemplars(
         axes.add_patch(Circle((middle, middle), WORKING_DIAMETER / 2, fill=False, color=color))
         title = f"{i + 1}: {adapted.before[i]:.2f} → {adapted.after[i]:.2f}"
         axes.set_title(title, fontsize=8, color=_ODD if i in odd else "black")
-    for part in below:
-        _draw_gain(part.subplots(), adapted)
+    _draw_scores(below.subplots(), adapted)
     save_figure(figure, path, 110)
 
 
-def _draw_gain(axes: Axes, adapted: Adapted) -> None:
-    """How much better held-out exemplars are told from the rest, over the steps."""
-    steps, gain = zip(*adapted.gain, strict=True)
-    axes.plot(steps, gain, marker="o")
-    axes.axhline(0, color="0.6", linewidth=0.8)
-    if adapted.helped:
-        used = gain[steps.index(adapted.steps)]
-        axes.plot(adapted.steps, used, "o", markersize=14, markerfacecolor="none", color="black")
-    axes.margins(y=0.2)  # room for the ring
-    axes.set_title(
-        "what is used is ringed" if adapted.helped else "the model is left as it was", fontsize=9
-    )
-    axes.set_xlabel("training steps, with likeness to the exemplars")
-    axes.set_ylabel("gain in log likelihood\nof held-out exemplars", fontsize=9)
+def _draw_scores(axes: Axes, adapted: Adapted) -> None:
+    """How the scores of exemplars moved."""
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+    axes.plot(adapted.before, adapted.after, "o", color="black" if adapted.helped else "0.6")
+    axes.set_title("" if adapted.helped else "the model is left as it was", fontsize=9)
+    axes.set_xlabel("score before")
+    axes.set_ylabel("score after")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -15,10 +15,12 @@ from cryomae.atomic import write_text
 from cryomae.errors import InputError
 from cryomae.model.registry import ModelCard, save_model
 from cryomae.pick.pipeline import Detector, load_detector
+from cryomae.sizes import COARSE
 from cryomae.train.exemplars import Exemplars, check_places, odd_ones, read_exemplars
 from cryomae.train.fewshot import Adapted, FewShot, adapt
 from cryomae.train.gallery import draw_exemplars
-from cryomae.train.scene import latents_at
+from cryomae.train.places import Maps, look_at
+from cryomae.train.scene import make_scene
 
 MODEL = "model.safetensors"
 PICTURE = "exemplars.png"
@@ -63,6 +65,8 @@ class Checked:
         The model to start from.
     parts : list of Exemplars
         A micrograph each.
+    maps : list of tuple of ndarray
+        Logits and latents of their working images.
     odd : list of int
         Exemplars that look unlike the others, counted through all parts.
     remarks : list of str
@@ -71,6 +75,7 @@ class Checked:
 
     detector: Detector
     parts: list[Exemplars]
+    maps: list[Maps]
     odd: list[int]
     remarks: list[str]
 
@@ -113,20 +118,16 @@ def check(named: Named, device: str = "auto") -> Checked:
         negative=named.negatives, pixel_size=named.pixel_size,
     )  # fmt: skip
     detector = load_detector(named.model, device)
-    images = [part.working.image for part in parts]
-    remarks += check_places(parts, [detector.logits(image) for image in images])
-    latents = [
-        latents_at(detector, image, part.xy)
-        for image, part in zip(images, parts, strict=True)
-        if len(part.xy)
-    ]
-    odd = odd_ones(np.concatenate(latents))
+    maps = [detector.logits_and_latents(part.working.image) for part in parts]
+    remarks += check_places(parts, [logits for logits, _ in maps])
+    latents = [look_at(own, part.xy)[1] for own, part in zip(maps, parts, strict=True)]
+    odd = odd_ones(np.concatenate(latents)[:, :COARSE].astype(np.float32))
     if odd:
         remarks.append(
             f"{_numbers(odd)} of the exemplars look{'s' if len(odd) == 1 else ''} unlike the "
             f"others: are all of them the same particle? See {PICTURE}"
         )
-    return Checked(detector, parts, odd, remarks)
+    return Checked(detector, parts, maps, odd, remarks)
 
 
 def train_on_exemplars(
@@ -154,7 +155,7 @@ def train_on_exemplars(
     command : sequence of str
         For the record.
     on_progress : callable, optional
-        ``on_progress(done, total)`` in updates of the weights.
+        ``on_progress(done, total)`` in corrections that are learnt.
 
     Raises
     ------
@@ -164,7 +165,8 @@ def train_on_exemplars(
     refuse_to_replace(folder, overwrite)
     checked = check(named, device)
     how = settings or FewShot()
-    adapted = adapt(checked.detector, checked.parts, how, on_progress)
+    scene = make_scene(checked.parts, checked.maps, how.seed)
+    adapted = adapt(checked.detector.model, scene, how, on_progress)
     remarks = checked.remarks + _remarks(adapted)
     folder.mkdir(parents=True, exist_ok=True)
     draw_exemplars(folder / PICTURE, checked.parts, adapted, checked.odd)
@@ -175,8 +177,8 @@ def train_on_exemplars(
         "settings": asdict(how),
         "micrographs": {part.name: len(part.xy) for part in checked.parts},
         "helped": adapted.helped,
-        "steps": adapted.steps,
-        "gain": [[step, round(gain, 4)] for step, gain in adapted.gain],
+        "gain": round(adapted.gain, 4),
+        "error": round(adapted.error, 4),
         "score before": np.round(adapted.before, 4).tolist(),
         "score after": np.round(adapted.after, 4).tolist(),
         "remarks": remarks,
@@ -199,15 +201,15 @@ def refuse_to_replace(folder: Path, overwrite: bool) -> None:
 
 
 def _remarks(adapted: Adapted) -> list[str]:
-    if not adapted.gain:
+    if not adapted.held_out:
         return [
             f"{len(adapted.before)} exemplars are too few to hold some out and see whether they "
             "help: about 15 are best"
         ]
     if not adapted.helped:
         return [
-            "held-out exemplars were told no better, neither by likeness to the others nor "
-            "after training, so the model is the one that it started from"
+            "held-out exemplars were told no better from the rest than before, so the model is "
+            "the one that it started from"
         ]
     return []
 
@@ -220,7 +222,7 @@ def _card(named: Named, checked: Checked, adapted: Adapted, folder: Path) -> dic
         "architecture": start.architecture,
         "description": f"{start.name}, trained further on {checked.count} exemplars of "
         f"{named.diameter:g} Å.",
-        "recipe": f"cryomae train, {adapted.steps} steps from {start.name} ({start.sha256[:12]})",
+        "recipe": f"cryomae train from {start.name} ({start.sha256[:12]})",
         "data": f"{checked.count} exemplars in {names}",
         "diameter": named.diameter,
         "measured": {

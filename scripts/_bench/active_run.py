@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from _bench.active_sets import CONFIRM, SKIP, PooledSet
 from cryomae.active.estimate import choose_operating_point
-from cryomae.active.head import Head, base_head, learn
 from cryomae.active.pool import Pool
 from cryomae.active.propose import propose
 from cryomae.evaluate.matching import assign_picks, precision_recall
+from cryomae.train.head import Head, base_head, learn
 
 SECONDS = {"answer": 1.5, "skip": 3.0, "exemplar": 4.0}
 """What a user needs for a key press, for a crop that is hard to judge, and for a click on a

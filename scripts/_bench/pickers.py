@@ -69,8 +69,8 @@ def cryomae_trained(job: Job) -> Outcome:
     training, model = run_train(
         image, clicked, job.folder / "train", job.data.diameter, options=options
     )
-    steps = yaml.safe_load((job.folder / "train" / "train.yaml").read_text())["steps"]
-    return _pick(job, str(model), [training], note=f"{steps} steps")
+    helped = yaml.safe_load((job.folder / "train" / "train.yaml").read_text())["helped"]
+    return _pick(job, str(model), [training], note="" if helped else "left as it was")
 
 
 def _pick(job: Job, model: str, preparing: list[Measured], note: str = "") -> Outcome:

@@ -12,18 +12,18 @@ from scipy.spatial import cKDTree
 import cryomae
 from cryomae.active.candidates import describe, find_candidates
 from cryomae.active.estimate import choose_operating_point, should_stop
-from cryomae.active.head import Head, base_head, learn
-from cryomae.active.model import corrected
 from cryomae.active.pool import KINDS, Pool
 from cryomae.active.propose import APART, propose
 from cryomae.errors import FormatError
 from cryomae.formats.star import read_picks
 from cryomae.io import read_micrograph
 from cryomae.micrograph import MicrographRef
+from cryomae.model.detector import corrected
 from cryomae.pick.pipeline import load_detector
 from cryomae.prepare import prepare
 from cryomae.sampler import SamplerError, list_strategies
 from cryomae.sizes import LATENT, STRIDE
+from cryomae.train.head import Head, base_head, learn
 
 DATA = Path(cryomae.__file__).parent / "data"
 DIAMETER = float(yaml.safe_load((DATA / "demo.yaml").read_text())["diameter"])
@@ -113,7 +113,7 @@ def test_the_exported_model_scores_as_the_session_does(found, micrograph, detect
     changed = head.logits(pool)
     assert np.abs(changed - pool.logit).max() > 0.5  # else the test shows nothing
     working = prepare(micrograph.pixels, micrograph.pixel_size, DIAMETER)
-    model = corrected(detector.model, head)
+    model = corrected(detector.model, *head.change)
     logits = replace(detector, model=model).logits(working.image)
     place = (found.xy / working.spacing[::-1] - (STRIDE - 1) / 2) / STRIDE
     there = ndimage.map_coordinates(logits, place[:, ::-1].T, order=1, mode="nearest")

@@ -38,7 +38,7 @@ class Trainer:
         Image.new("RGB", (60, 40)).save(folder / "exemplars.png")
         scores = np.linspace(0.2, 0.9, count)
         return SimpleNamespace(
-            adapted=SimpleNamespace(helped=True, steps=40, before=scores, after=scores + 0.05),
+            adapted=SimpleNamespace(helped=True, before=scores, after=scores + 0.05),
             card=SimpleNamespace(data=f"{count} exemplars in a, b"),
             remarks=["a remark"],
         )

@@ -1,13 +1,12 @@
-"""The part of the model that follows a user's answers, in well under a second.
+"""The part of the model that follows a user's exemplars and answers, in well under a second.
 
-What the network knows of each candidate was computed once. From answers a correction of the
-scores is learnt on top of it::
+What the network knows of each candidate was computed once. From what the user says a correction
+of the scores is learnt on top of it::
 
     logit = slope * logit_0 + offset + weights · z
 
 with ``logit_0`` and the standardised latents ``z`` of the model that the session started from.
-The loss is that of few-shot training (`cryomae.train.fewshot`) with everything below the head
-kept as it is. With ``u`` the unlabelled places and ``p`` what the starting model believes::
+With ``u`` the unlabelled places and ``p`` what the starting model believes::
 
       sum over answered proposals   cross entropy against MISTAKES + (1 - 2 MISTAKES) * chance
     + BELIEF * mean over u          cross entropy against p
@@ -20,8 +19,8 @@ places like it are particles: counted as answers, 15 of them would make everythi
 They enter by the positive-unlabelled risk (du Plessis, Niu and Sugiyama, *Convex formulation
 for learning from positive and unlabeled data*, 2015), where the share of particles is what the
 starting model believes. The search always begins there, so the same answers give the same head
-whatever the order they came in. As the encodings do not move, self and cross similarity would
-only be constants here; ``cryomae train`` has them.
+whatever the order they came in. As the encodings do not move, cryoMAE's self and cross
+similarity would only be constants here.
 
 The curvature at the solution gives a Gaussian over heads (Laplace's approximation: MacKay,
 *The evidence framework applied to classification networks*, 1992). Draws from it are the
@@ -32,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from scipy import linalg, optimize
 
-from cryomae.active.pool import Pool
 from cryomae.errors import FormatError
 from cryomae.sizes import LATENT
 
@@ -64,6 +63,20 @@ _MEASURED = 20_000  # candidates that centre and scale of the latents are measur
 Rows = NDArray[np.intp] | None
 
 
+class Described(Protocol):
+    """Candidates of which the model's logits (n,) and latents (n, LATENT) are known."""
+
+    @property
+    def logit(self) -> NDArray[np.float32]:
+        """Of the starting model, shape (n,)."""
+
+    @property
+    def latents(self) -> NDArray[np.float16]:
+        """What that model knows of the place, shape (n, LATENT)."""
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Head:
     """A correction of the scores, with its uncertainty.
@@ -86,12 +99,18 @@ class Head:
     spread: NDArray[np.float64]
     answered: int
 
-    def logits(self, pool: Pool, rows: Rows = None) -> NDArray[np.float64]:
+    @property
+    def change(self) -> tuple[float, float, NDArray[np.float64]]:
+        """Slope, offset, and weights (LATENT,) of the latents as they are."""
+        weights = self.mean[2:] / self.scale
+        return float(self.mean[0]), float(self.mean[1] - weights @ self.centre), weights
+
+    def logits(self, pool: Described, rows: Rows = None) -> NDArray[np.float64]:
         """Logits of candidates, shape (n,).
 
         Parameters
         ----------
-        pool : Pool
+        pool : Described
         rows : ndarray of int, optional
             Which candidates; all by default.
         """
@@ -99,21 +118,21 @@ class Head:
         logits = pool.logit[chosen].astype(np.float64)
         if not self.answered:
             return logits
-        weights = self.mean[2:] / self.scale
-        logits = self.mean[0] * logits + (self.mean[1] - weights @ self.centre)
+        slope, offset, weights = self.change
+        logits = slope * logits + offset
         narrow = weights.astype(np.float32)
         for start in range(0, len(chosen), _ROWS):
             part = slice(start, start + _ROWS)
             logits[part] += pool.latents[chosen[part]].astype(np.float32) @ narrow
         return logits
 
-    def probability(self, pool: Pool, rows: Rows = None) -> NDArray[np.float64]:
+    def probability(self, pool: Described, rows: Rows = None) -> NDArray[np.float64]:
         """Chance of candidates to be particles, shape (n,)."""
         return _sigmoid(self.logits(pool, rows))
 
     def draw(
         self,
-        pool: Pool,
+        pool: Described,
         count: int,
         rng: np.random.Generator,
         rows: Rows = None,
@@ -128,12 +147,12 @@ class Head:
         found = [_sigmoid(part @ heads) for part in self._parts(pool, rows)]
         return np.concatenate(found).T if found else np.zeros((count, 0))
 
-    def features(self, pool: Pool, rows: Rows = None) -> NDArray[np.float32]:
+    def features(self, pool: Described, rows: Rows = None) -> NDArray[np.float32]:
         """What the head sees of candidates: the logit, 1, and z; shape (n, LATENT + 2)."""
         parts = list(self._parts(pool, rows))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.mean)), np.float32)
 
-    def _parts(self, pool: Pool, rows: Rows) -> Iterator[NDArray[np.float32]]:
+    def _parts(self, pool: Described, rows: Rows) -> Iterator[NDArray[np.float32]]:
         chosen = _all(pool, rows)
         for start in range(0, len(chosen), _ROWS):
             part = chosen[start : start + _ROWS]
@@ -167,7 +186,7 @@ class Head:
             ) from error
 
 
-def base_head(pool: Pool) -> Head:
+def base_head(pool: Described) -> Head:
     """The head without answers: the starting model as it is."""
     some = np.linspace(0, len(pool) - 1, min(len(pool), _MEASURED)).astype(np.intp)
     latents = pool.latents[some].astype(np.float64)
@@ -179,18 +198,19 @@ def base_head(pool: Pool) -> Head:
 
 
 def learn(
-    pool: Pool,
+    pool: Described,
     rows: NDArray[np.intp],
     y: NDArray[np.integer],
     start: Head | None = None,
     *,
     clicked: NDArray[np.bool_] | None = None,
+    slope_spread: float = SLOPE_SPREAD,
 ) -> Head:
     """Learn a head from answers.
 
     Parameters
     ----------
-    pool : Pool
+    pool : Described
     rows : ndarray of int, shape (a,)
         Candidates that were answered.
     y : ndarray of int, shape (a,)
@@ -200,6 +220,8 @@ def learn(
     clicked : ndarray of bool, shape (a,), optional
         Particles that the user looked for, where the others were asked about: what they look
         like is known, and not how often places like them are particles. Default none.
+    slope_spread : float
+        Standard deviation of the slope's prior.
     """
     base = start or base_head(pool)
     if not len(rows):
@@ -220,7 +242,9 @@ def learn(
         weight[: len(rows)][found] = 0
         pull = CLICK * answers[found].sum(axis=0)
         push = CLICK * found.sum() / max(believed.sum(), 1)
-    precision = 1 / _prior_spread() ** 2
+    prior = _prior_spread()
+    prior[0] = slope_spread
+    precision = 1 / prior**2
     middle = _middle()
 
     count = len(rows)
@@ -266,7 +290,7 @@ def _prior_spread() -> NDArray[np.float64]:
     return spread
 
 
-def _all(pool: Pool, rows: Rows) -> NDArray[np.intp]:
+def _all(pool: Described, rows: Rows) -> NDArray[np.intp]:
     return np.arange(len(pool)) if rows is None else np.asarray(rows, np.intp)
 
 
