@@ -150,7 +150,8 @@ def pretrain(
         failed = _begin(
             settings, micrographs, folder, machine.jobs, overwrite, command, on_read, on_simulate
         )
-    fabric.barrier()
+    if machine.nodes:
+        fabric.barrier()
     if (folder / ENCODER).with_suffix(".json").exists():
         card = encoder_card(folder / ENCODER)
         loss = float("nan") if card.loss is None else card.loss
