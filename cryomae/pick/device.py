@@ -6,7 +6,7 @@ import torch
 from cryomae.errors import InputError
 
 _BYTES_PER_WINDOW = 8 * 2**20  # a window of the default model took 4.5 MiB at most (float32, CPU)
-_MOST = {"cpu": 4, "mps": 64, "cuda": 256}
+_MOST = {"cpu": 2, "mps": 64, "cuda": 256}
 
 
 def choose_device(name: str = "auto") -> torch.device:
