@@ -47,6 +47,11 @@ SHOWN = {"f1": "F1, own threshold", "best_f1": "F1, best threshold", "average_pr
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as shipped": {},
+    "no self term": {"alike": 0.0},
+    "no cross term": {"apart": 0.0},
+    "neither: positive-unlabelled risk alone": {"alike": 0.0, "apart": 0.0},
+    "self term ten times as heavy": {"alike": 1.0},
+    "cross term five times as heavy": {"apart": 5.0},
     "always used": {"sure": -np.inf},
     "used for any gain": {"sure": 0.0},
     "used for two standard errors": {"sure": 2.0},

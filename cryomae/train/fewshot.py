@@ -2,8 +2,9 @@
 
 The zero-shot model sees the exemplars' micrograph once. On what it knows of each place
 (`cryomae.train.scene`) a linear correction of its logits is learnt from exemplars and unlabelled
-places, by the positive-unlabelled risk of `cryomae.train.head`. Two things differ from what a
-session of active learning does with answers, as there are exemplars only:
+places, by the positive-unlabelled risk of `cryomae.train.head` and by cryoMAE's self-cross
+similarity along the correction (`cryomae.train.losses`). Two things differ from what a session of
+active learning does with answers, as there are exemplars only:
 
 * The slope of the logits stays at 1. Of faint particles some exemplars score low, and a free
   slope would conclude that scores say nothing.
@@ -12,11 +13,6 @@ session of active learning does with answers, as there are exemplars only:
 
 Exemplars held out in turn decide whether the correction is used: their scores must rise by more
 than the standard error, while the promise is the same. Else the model is left as it is.
-
-As in cryoMAE (Xu, Zhan and Xu, 2024, arXiv 2404.10178), about 15 exemplars are set against
-unlabelled places of the same micrograph, which count less the likelier they hold particles.
-Its self-cross similarity loss, by which earlier versions trained the pyramid, is not used any
-more: the README has the figures.
 """
 
 from __future__ import annotations
@@ -46,6 +42,10 @@ class FewShot:
     ----------
     slope_spread : float
         Standard deviation that the slope's prior has about 1.
+    alike, apart : float
+        Weights of the self and of the cross term. The more exemplars are drawn together the less
+        is gained, and the cross term changes next to nothing (the README has the figures): both
+        are as heavy as does no harm.
     keep_promise : bool
         Whether logits are shifted to promise as many particles as before.
     sure : float
@@ -57,6 +57,8 @@ class FewShot:
     """
 
     slope_spread: float = 0.02
+    alike: float = 0.1
+    apart: float = 1.0
     keep_promise: bool = True
     sure: float = 1.0
     folds: int = 5
@@ -153,7 +155,10 @@ def _learn(scene: Scene, shown: NDArray[np.intp], how: FewShot) -> Change:
     wrong = scene.exemplars + np.arange(scene.negatives)
     rows = np.concatenate([shown, wrong])
     y = np.repeat([1, 0], [len(shown), len(wrong)])
-    head = learn(scene, rows, y, clicked=y == 1, slope_spread=how.slope_spread)
+    head = learn(
+        scene, rows, y, clicked=y == 1,
+        slope_spread=how.slope_spread, alike=how.alike, apart=how.apart,
+    )  # fmt: skip
     slope, offset, weights = head.change
     if how.keep_promise:
         logits = apply(scene, (slope, offset, weights))

@@ -12,6 +12,7 @@ With ``u`` the unlabelled places and ``p`` what the starting model believes::
     + BELIEF * mean over u          cross entropy against p
     + CLICK  * sum over clicked     -logit
     + CLICK  * clicks / mean(p) * mean over u  softplus(logit)
+    + self-cross similarity of clicked and u, in few-shot training: `cryomae.train.losses`
     + quadratic penalty, which makes the starting model the answer where nothing is known
 
 A particle that the user looked for says what particles look like, and not how many of the
@@ -19,8 +20,7 @@ places like it are particles: counted as answers, 15 of them would make everythi
 They enter by the positive-unlabelled risk (du Plessis, Niu and Sugiyama, *Convex formulation
 for learning from positive and unlabeled data*, 2015), where the share of particles is what the
 starting model believes. The search always begins there, so the same answers give the same head
-whatever the order they came in. As the encodings do not move, cryoMAE's self and cross
-similarity would only be constants here.
+whatever the order they came in.
 
 The curvature at the solution gives a Gaussian over heads (Laplace's approximation: MacKay,
 *The evidence framework applied to classification networks*, 1992). Draws from it are the
@@ -41,6 +41,7 @@ from scipy import linalg, optimize
 
 from cryomae.errors import FormatError
 from cryomae.sizes import LATENT
+from cryomae.train.losses import Value, cross_loss, self_loss
 
 SLOPE_SPREAD, OFFSET_SPREAD, WEIGHT_SPREAD = 0.8, 2.0, 0.6
 """Standard deviations of the prior: of the slope about 1, of the offset, and of each weight."""
@@ -205,6 +206,8 @@ def learn(
     *,
     clicked: NDArray[np.bool_] | None = None,
     slope_spread: float = SLOPE_SPREAD,
+    alike: float = 0.0,
+    apart: float = 0.0,
 ) -> Head:
     """Learn a head from answers.
 
@@ -222,6 +225,9 @@ def learn(
         like is known, and not how often places like them are particles. Default none.
     slope_spread : float
         Standard deviation of the slope's prior.
+    alike, apart : float
+        Weights of the self-cross similarity: clicked particles drawn together, and pushed apart
+        from unlabelled places.
     """
     base = start or base_head(pool)
     if not len(rows):
@@ -248,7 +254,13 @@ def learn(
     middle = _middle()
 
     count = len(rows)
+    similar = found.any() and len(rest) and (alike or apart)
     sign, sure = np.where(truth == 1, 1, -1), 1 - 2 * MISTAKES
+
+    def similarity(mean: NDArray[np.float64]) -> Value:
+        drawn, by = self_loss(mean, answers[found])
+        pushed, along = cross_loss(mean, answers[found], others, believed)
+        return alike * drawn + apart * pushed, alike * by + apart * along
 
     def loss(mean: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = features @ mean
@@ -259,11 +271,13 @@ def learn(
         value += (weight[count:] * (soft - believed * z[count:])).sum()
         value += push * soft.sum() - pull @ mean
         value += 0.5 * (precision * (mean - middle) ** 2).sum()
+        unlike, likeness = similarity(mean) if similar else (0.0, 0.0)
+        value += unlike
         error = weight * chance
         error[:count] *= -sign * sure * (1 - chance[:count]) / said
         error[count:] -= weight[count:] * believed
         error[count:] += push * chance[count:]
-        slope = features.T @ error - pull + precision * (mean - middle)
+        slope = features.T @ error - pull + precision * (mean - middle) + likeness
         return float(value), slope
 
     solved = optimize.minimize(loss, middle, jac=True, method="L-BFGS-B",
