@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--busy", action="store_true", help="time of the core, with one thread")
     parser.add_argument("--topaz-env", type=Path, help="environment of Topaz: compare with it")
-    parser.add_argument("--micrographs", type=int, default=8, help="for the comparison")
+    parser.add_argument("--micrographs", type=int, default=8, help="to compare with")
     options = parser.parse_args()
     if options.busy:
         options.threads, clock.now = 1, time.process_time
@@ -144,16 +144,21 @@ def compare(options: argparse.Namespace) -> dict[str, dict]:
     program, version = topaz_program(options.topaz_env, options.output)
     topaz = Topaz(program, own_factor(radius), radius, folder / "topaz")
     ours = {}
-    for name, part in {"one": names[:1], "all": names}.items():
+    for name, part in {"two": names[:2], "all": names}.items():
         words = ["pick", *part, "--diameter", f"{options.diameter:g}", "-o", str(folder / name)]
+        words += ["--processes", "auto"]
         ours[name] = run_program([*cryomae_command(), *words], folder, f"pick_{name}").wall
     prepared, images = topaz.preprocess(names, "topaz")
     extracted, _ = topaz.extract(images, -6.0, "topaz")
     count = options.micrographs
     theirs = prepared.wall + extracted.wall
-    more = (ours["all"] - ours["one"]) / max(1, count - 1)
+    mine = {
+        "all": ours["all"],
+        "each": ours["all"] / count,
+        "each more": (ours["all"] - ours["two"]) / (count - 2),
+    }
     return {
-        "cryomae pick": {"all": ours["all"], "each": ours["all"] / count, "each more": more},
+        "cryomae pick --processes auto": mine,
         f"{version}, -s {topaz.scale}": {"all": theirs, "each": theirs / count},
     }
 
