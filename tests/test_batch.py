@@ -379,7 +379,7 @@ def test_pages_take_little_of_the_time(monkeypatch):
             written.append(now[0])
             now[0] += 6
             live.rest(6)
-    assert written == [110, 310, 510, 710, 910]  # 6 s are 3 per cent of 200
+    assert written == [130, 330, 530, 730, 930]  # 6 s are 3 per cent of 200
 
 
 def test_no_preview(go, tmp_path):

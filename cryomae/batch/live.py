@@ -16,7 +16,7 @@ from cryomae.formats import star
 from cryomae.report.pace import Pace, State
 from cryomae.report.summary import HISTOGRAM_BINS
 
-FIRST, EVERY = 10.0, 60.0
+FIRST, EVERY = 30.0, 60.0
 """Seconds before the first page, and between two."""
 
 SHARE = 0.03
@@ -27,6 +27,7 @@ _PROVISIONAL = (
     f"Picks are counted at a score of {_LIKELY:g} for now. When all micrographs are scored, the "
     "threshold is settled and the picks are written."
 )
+_LONG_END = 500  # micrographs of which the picks take a while to write
 _RECENT = 600.0  # seconds over which a rate is taken
 _READ, _DRAWN, _BACK = 100, 3, 200  # files of candidates, pictures and outcomes looked at a page
 
@@ -149,8 +150,8 @@ class RunPage(Live):
             self._write(found, "picking")
 
     def scored(self, found: Sequence[Outcome]) -> None:
-        """Say that only the end is missing, if the page has said what is going on before."""
-        if self.wrote is not None:
+        """Say that only the end is missing, if that takes long and there is a page."""
+        if self.wrote is not None and len(found) >= _LONG_END:
             self._write(found, "writing")
 
     def _write(self, found: Sequence[Outcome], state: State) -> None:
