@@ -30,7 +30,7 @@ start() {
     )
     local usr="$folder/root/usr" host cores memory libraries
     host=$(hostname -s)
-    cores=$(nproc)
+    cores=$(env -u OMP_NUM_THREADS nproc) # which is no number of cores
     memory=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
     libraries=$(find "$folder/root" -name 'libmunge.so*' -printf '%h\n' | head -1)
     cat >"$folder/slurm.conf" <<CONF

@@ -1,10 +1,5 @@
-"""Picking through a real SLURM: as a job array, and with Dask's workers as jobs.
+"""Picking through a real SLURM: as a job array, and with Dask's workers as jobs."""
 
-It is the SLURM of the machine if there is one, else `scripts/slurm_single_node.sh`'s in CI.
-"""
-
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,29 +15,6 @@ from cryomae.batch.status import read_status
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "scripts/slurm_single_node.sh"
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    """Environment in which SLURM's commands work."""
-    if shutil.which("sbatch"):
-        yield dict(os.environ)
-        return
-    if os.environ.get("CI") != "true":
-        pytest.skip(f"no SLURM: {SCRIPT} start /tmp/slurm; source /tmp/slurm/env")
-    folder = tmp_path_factory.mktemp("slurm")
-    subprocess.run([SCRIPT, "start", folder], check=True)
-    try:
-        shown = subprocess.run(
-            ["bash", "-c", f"source {folder}/env; env -0"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        yield dict(line.split("=", 1) for line in shown.split("\0") if "=" in line)
-    finally:
-        subprocess.run([SCRIPT, "stop", folder], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def start(words, **more):
 
 
 def wait_for(found, process):
-    end = time.monotonic() + 300
+    end = time.monotonic() + 600
     while not found() and time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
     assert process.poll() is None
