@@ -14,6 +14,7 @@ from cryomae.batch import Engine, run_pick
 from cryomae.batch.result import Outcome, RunResult
 from cryomae.io import find_micrographs, read_micrograph
 from cryomae.picks import Picks
+from cryomae.report.pace import Pace
 from cryomae.report.summary import HISTOGRAM_BINS, Page, relion_commands
 from cryomae.settings import PickSettings
 
@@ -171,6 +172,7 @@ def test_the_command_of_the_summary_page_runs(relion, project):
         pixel_size=1.0,
         micrographs_star=STAR,
         output="Picks",
+        pace=Pace("finished", 0.0, 1.0, done=1, failed=0, total=1, scored=1, per_hour=3600.0),
     )
     done = relion(*relion_commands(page)["old"].split(), cwd=project)
     assert done.returncode == 0, done.stderr
