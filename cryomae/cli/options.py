@@ -22,3 +22,20 @@ MinDistance = Annotated[
         show_default="half the diameter",
     ),
 ]
+
+PixelSize = Annotated[
+    float | None,
+    typer.Option(
+        metavar="Å",
+        help="Pixel size of the micrograph files in Å.",
+        show_default="from the STAR file, else the header",
+    ),
+]
+
+BeginAnew = Annotated[
+    bool, typer.Option("--overwrite", help="Begin anew; by default work goes on.")
+]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
+]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryomae.cli.options import BeginAnew, DryRun, PixelSize
+
 if TYPE_CHECKING:
     from cryomae.micrograph import MicrographRef
     from cryomae.shards.pack import Packed, PackSettings
@@ -33,14 +35,7 @@ def pack(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the shards.")
     ] = Path("cryomae_shards"),
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Pixel size of the micrograph files in Å.",
-            show_default="from the STAR file, else the header",
-        ),
-    ] = None,
+    pixel_size: PixelSize = None,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -69,12 +64,8 @@ def pack(
             show_default="all",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew; by default work goes on.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
-    ] = False,
+    overwrite: BeginAnew = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Make micrographs ready for pretraining: shards, which are read in pieces.
 

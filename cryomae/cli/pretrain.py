@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryomae.cli.options import BeginAnew, DryRun, PixelSize
+
 if TYPE_CHECKING:
     from cryomae.errors import MicrographError
     from cryomae.train.pretrain import Machine, PretrainResult
@@ -58,14 +60,7 @@ def pretrain(
             help="Learn from simulated micrographs of N procedural particles, too or only.",
         ),
     ] = 0,
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Pixel size of the micrograph files in Å.",
-            show_default="from the STAR file, else the header",
-        ),
-    ] = None,
+    pixel_size: PixelSize = None,
     max_micrographs: Annotated[
         int,
         typer.Option(
@@ -158,12 +153,8 @@ def pretrain(
             show_default="cores",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew; by default work goes on.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")
-    ] = False,
+    overwrite: BeginAnew = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Pretrain an encoder by hiding most of every window and filling it in.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryomae.cli.options import PixelSize
+
 if TYPE_CHECKING:
     from cryomae.train.run import Checked, Named, Trained
 
@@ -57,14 +59,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Pixel size of the micrograph files in Å.",
-            show_default="from the STAR file, else the header",
-        ),
-    ] = None,
+    pixel_size: PixelSize = None,
     model: Annotated[
         str,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryomae.cli.options import MaxPicks, MinDistance
+from cryomae.cli.options import MaxPicks, MinDistance, PixelSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +45,7 @@ def watch(
             show_default="only Ctrl-C or SIGTERM stops it",
         ),
     ] = None,
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Pixel size of the micrograph files in Å.",
-            show_default="from the STAR file, else the header",
-        ),
-    ] = None,
+    pixel_size: PixelSize = None,
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Name of a shipped model or path of a model file.")
     ] = "default",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cryomae.cli.active.common import Device, counted, stopping, train_and_tell, warn
+from cryomae.cli.options import PixelSize
 
 if TYPE_CHECKING:
     from cryomae.active.begin import Beginning, Failures, Named
@@ -42,14 +43,7 @@ def new(
             show_default=False,
         ),
     ],
-    pixel_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="Å",
-            help="Pixel size of the micrograph files in Å.",
-            show_default="from the STAR file, else the header",
-        ),
-    ] = None,
+    pixel_size: PixelSize = None,
     model: Annotated[
         str,
         typer.Option(
