@@ -111,12 +111,17 @@ class Draw:
 
 
 def variant(
-    draw: Draw, scored: dict[str, Scored], detector: Detector, changes: dict[str, Any]
+    draw: Draw,
+    scored: dict[str, Scored],
+    scene: Scene,
+    detector: Detector,
+    start: dict[str, float],
+    changes: dict[str, Any],
 ) -> dict[str, float]:
-    """Figures of a variant."""
-    settings = replace(FewShot(seed=draw.seed), **changes)
-    adapted = adapt(detector.model, draw.scene(scored), settings)
-    return draw.judge(scored, adapted.change) | {"used": float(adapted.helped)}
+    """Figures of a variant; those of the start where the model is left as it was."""
+    adapted = adapt(detector.model, scene, replace(FewShot(seed=draw.seed), **changes))
+    found = draw.judge(scored, adapted.change) if adapted.helped else start
+    return found | {"used": float(adapted.helped)}
 
 
 class Kept:
@@ -180,8 +185,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         for seed in given.seeds:
             draw = Draw(data, seed, given.exemplars)
             start = kept.get(draw, "start", partial(draw.judge, scored, None))
+            scene = draw.scene(scored)
             for name in given.variants:
-                make = partial(variant, draw, scored, detector, VARIANTS[name])
+                make = partial(variant, draw, scored, scene, detector, start, VARIANTS[name])
                 trained[name][data.name, seed] = less(kept.get(draw, name, make), start)
     head = [""]
     for words in SHOWN.values():

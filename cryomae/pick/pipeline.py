@@ -18,7 +18,7 @@ from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
 from cryomae.pick.windows import score_and_describe, score_logits
 from cryomae.picks import Picks
-from cryomae.prepare import WORKING_DIAMETER, prepare
+from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
 from cryomae.settings import PickSettings
 from cryomae.sizes import STRIDE
 
@@ -178,18 +178,46 @@ def pick(micrograph: Micrograph, detector: Detector, settings: PickSettings) -> 
     logits = detector.logits(working.image)
     clock.append(time.perf_counter())
 
-    on_map, height = find_peaks(logits, float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR))))
-    xy = on_map * STRIDE + (STRIDE - 1) / 2
-    whole = inside(xy, working.valid, WORKING_DIAMETER / 2)
-    xy, height = xy[whole], height[whole]
-    kept = suppress(xy, apart / settings.diameter * WORKING_DIAMETER)
-    candidates = Picks.from_arrays(
-        micrograph.name,
-        working.to_file(xy[kept]),
-        probability(height[kept]),
-        settings.diameter,
-        detector.name,
+    candidates = candidates_of(
+        logits, working, micrograph.name, settings.diameter, apart, detector.name
     )
     clock.append(time.perf_counter())
     stages = dict(zip(("prepare", "score", "peaks"), np.diff(clock).tolist(), strict=True))
     return Picked(candidates, working.image, working.valid, working.spacing, stages)
+
+
+def candidates_of(
+    logits: NDArray[np.float32],
+    working: WorkingImage,
+    name: str,
+    diameter: float,
+    apart: float,
+    provenance: str,
+) -> Picks:
+    """Candidates of a map of logits, best first.
+
+    Parameters
+    ----------
+    logits : ndarray, float32
+        Of the working image, as `Detector.logits` gives them.
+    working : WorkingImage
+    name : str
+        Of the micrograph.
+    diameter, apart : float
+        Of the particle, and least distance of two candidates, in Å.
+    provenance : str
+        What gave the logits.
+
+    Returns
+    -------
+    Picks
+        With a score of `CANDIDATE_FLOOR` or more, in pixels of the file.
+    """
+    on_map, height = find_peaks(logits, float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR))))
+    xy = on_map * STRIDE + (STRIDE - 1) / 2
+    whole = inside(xy, working.valid, WORKING_DIAMETER / 2)
+    xy, height = xy[whole], height[whole]
+    kept = suppress(xy, apart / diameter * WORKING_DIAMETER)
+    return Picks.from_arrays(
+        name, working.to_file(xy[kept]), probability(height[kept]), diameter, provenance
+    )

@@ -14,10 +14,9 @@ from _bench.verdict import FIGURES, judge_picker
 from cryomae.io import read_micrograph
 from cryomae.micrograph import Micrograph, MicrographRef
 from cryomae.pick import choose_threshold
-from cryomae.pick.peaks import find_peaks, inside, suppress
-from cryomae.pick.pipeline import CANDIDATE_FLOOR, Detector, Picked, pick, probability
+from cryomae.pick.pipeline import Detector, Picked, candidates_of, pick
 from cryomae.picks import Picks
-from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
+from cryomae.prepare import WorkingImage, prepare
 from cryomae.settings import PickSettings
 from cryomae.sizes import CELL, COARSE, STRIDE
 from cryomae.train.fewshot import Change
@@ -46,15 +45,8 @@ class Scored:
     def candidates(self, data: LabelledSet, change: Change | None) -> Picks:
         """What `cryomae.pick.pick` finds with the corrected model."""
         logits = self.maps[0] if change is None else self._corrected(*change)
-        lowest = float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR)))
-        on_map, height = find_peaks(logits, lowest)
-        xy = on_map * STRIDE + (STRIDE - 1) / 2
-        whole = inside(xy, self.working.valid, WORKING_DIAMETER / 2)
-        xy, height = xy[whole], height[whole]
-        kept = suppress(xy, WORKING_DIAMETER / 2)
-        places = self.working.to_file(xy[kept])
-        return Picks.from_arrays(
-            self.name, places, probability(height[kept]), data.diameter, "corrected"
+        return candidates_of(
+            logits, self.working, self.name, data.diameter, data.diameter / 2, "corrected"
         )
 
     def _corrected(
