@@ -28,9 +28,9 @@ from cryomae.evaluate.matching import match_picks, precision_recall
 from cryomae.model import EncoderConfig, ModelCard, ParticleDetector, save_model
 from cryomae.model.registry import WEIGHTS
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
-from cryomae.pick.device import choose_batch, choose_device, choose_dtype
+from cryomae.pick.device import choose_device
 from cryomae.pick.peaks import find_peaks, inside, suppress
-from cryomae.pick.pipeline import probability
+from cryomae.pick.pipeline import make_detector, probability
 from cryomae.prepare import WORKING_DIAMETER as D
 from cryomae.sizes import STRIDE
 from cryomae.train.fields import Field, simulate_fields
@@ -70,8 +70,7 @@ def detector_of(model: ParticleDetector) -> Detector:
         name="trial", architecture="default", description="", sha256="", parameters=0,
         recipe="", data="",
     )  # fmt: skip
-    device = choose_device("auto")
-    return Detector(model.to(device), card, device, choose_dtype(device), choose_batch(device))
+    return make_detector(model, card, choose_device("auto"))
 
 
 def peaks_of(detector: Detector, field: Field) -> Peaks:

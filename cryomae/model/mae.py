@@ -10,7 +10,7 @@ noise-free image, because the noise in a raw one cannot be predicted from its ne
 from dataclasses import dataclass
 
 import torch
-from timm.models.vision_transformer import Block
+from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 
 
@@ -73,6 +73,12 @@ class Encoder(nn.Module):
             for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.dim)
+
+    def fuse_attention(self, fused: bool) -> None:
+        """Compute attention in one step of torch's, or in two products with a softmax between."""
+        for module in self.blocks.modules():
+            if isinstance(module, Attention):
+                module.fused_attn = fused  # type: ignore[misc]  # final for TorchScript
 
     def forward(self, windows: Tensor, keep: Tensor | None = None) -> Tensor:
         """Encode windows.

@@ -6,7 +6,7 @@ import torch
 from cryomae.errors import InputError
 
 _BYTES_PER_WINDOW = 8 * 2**20  # a window of the default model took 4.5 MiB at most (float32, CPU)
-_MOST = {"cpu": 2, "mps": 64, "cuda": 256}
+_MOST = {"cpu": 2, "mps": 64, "cuda": 128}  # float32; on a CPU the work should stay in the cache
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -50,11 +50,12 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def choose_batch(device: torch.device) -> int:
+def choose_batch(device: torch.device, dtype: torch.dtype) -> int:
     """Windows at a time that fit into a quarter of the free memory."""
     free = (
         torch.cuda.mem_get_info(device)[0]
         if device.type == "cuda"
         else psutil.virtual_memory().available
     )
-    return int(max(1, min(_MOST[device.type], free // 4 // _BYTES_PER_WINDOW)))
+    most = _MOST[device.type] * torch.float32.itemsize // dtype.itemsize
+    return int(max(1, min(most, free // 4 // _BYTES_PER_WINDOW)))
