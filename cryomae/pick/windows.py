@@ -1,8 +1,8 @@
 """Dense scores of a working image from overlapping windows.
 
 Attention spans one window, so a score depends on which window it was computed in. The
-windows therefore lie on one fixed grid and are blended with fixed weights; how many of
-them are computed at a time changes nothing but memory.
+windows therefore lie where the size of the image says and are blended with fixed weights; how
+many of them are computed at a time changes nothing but memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,13 +17,27 @@ from cryomae.model.detector import ParticleDetector
 from cryomae.sizes import CELL, COARSE, STRIDE
 
 OVERLAP = 32
-"""Working pixels that neighbouring windows share: one particle diameter."""
+"""Working pixels that neighbouring windows share at least: one particle diameter."""
 
 
 def window_origins(side: int, window: int) -> NDArray[np.int64]:
-    """First pixel of each window along one side, the first of them before the edge."""
-    step = window - OVERLAP
-    return np.arange(-(-side // step)) * step - OVERLAP // 2
+    """First pixel of each window along one side: as few windows as cover it, evenly spread.
+
+    Parameters
+    ----------
+    side, window : int
+        Working pixels.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Multiples of `CELL`, so that the cells of all windows lie on one grid. A window that is
+        longer than the side begins before it.
+    """
+    count = max(1, -(-(side - OVERLAP) // (window - OVERLAP)))
+    if count == 1:
+        return np.array([-((window - side) // 2 // CELL) * CELL])
+    return np.ceil(np.linspace(0, side - window, count) / CELL).astype(np.int64) * CELL
 
 
 def score_logits(
@@ -89,15 +103,14 @@ class _Frame:
     """An image with room for the windows that reach over its edges."""
 
     def __init__(self, image: NDArray[np.float32], window: int) -> None:
-        self.shape, self.window, self.before = image.shape, window, OVERLAP // 2
-        rows, cols = (window_origins(side, window) + self.before for side in image.shape)
-        self.corners = [(int(y), int(x)) for y in rows for x in cols]
-        self.size = (int(rows[-1]) + window, int(cols[-1]) + window)
+        self.shape, self.window = image.shape, window
+        rows, cols = (window_origins(side, window) for side in image.shape)
+        self.before = (-int(rows[0]), -int(cols[0]))
+        self.corners = [(int(y), int(x)) for y in rows - rows[0] for x in cols - cols[0]]
+        self.size = (self.corners[-1][0] + window, self.corners[-1][1] + window)
         self.canvas = torch.zeros(self.size)
-        inner = np.s_[
-            self.before : self.before + image.shape[0], self.before : self.before + image.shape[1]
-        ]
-        self.canvas[inner] = torch.from_numpy(image)
+        (top, left), (h, w) = self.before, image.shape
+        self.canvas[top : top + h, left : left + w] = torch.from_numpy(image)
 
     def blend(self, channels: int, stride: int) -> "_Blend":
         """An empty map with one place for every ``stride`` pixels."""
@@ -159,7 +172,7 @@ class _Blend:
         self.weight = torch.zeros(tall, wide)
         place = (torch.arange(self.size) + 0.5) * stride
         rise = (place / OVERLAP).clamp(max=1)
-        ramp = torch.minimum(rise, rise.flip(0))  # neighbours add up to 1
+        ramp = torch.minimum(rise, rise.flip(0))
         self.ramp = ramp[:, None] * ramp[None]
 
     def add(self, place: tuple[int, int], found: Tensor) -> None:
@@ -171,7 +184,7 @@ class _Blend:
     def result(self) -> NDArray[np.float32]:
         """The part of the map that lies on the image, shape (channels, h, w)."""
         h, w = (-(-side // self.stride) for side in self.frame.shape)
-        skip = self.frame.before // self.stride
-        inner = np.s_[..., skip : skip + h, skip : skip + w]
+        top, left = (before // self.stride for before in self.frame.before)
+        inner = np.s_[..., top : top + h, left : left + w]
         blended: NDArray[np.float32] = (self.total / self.weight.clamp(min=1e-6))[inner].numpy()
         return blended
