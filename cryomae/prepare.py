@@ -24,6 +24,7 @@ CLIP = 6.0
 _POOL = 8  # background and noise vary slowly: they are measured on blocks of this many pixels
 _SPIKE = 8.0  # standard deviations beyond which a raw pixel is an X-ray hit or a dead pixel
 _OBJECT = 6.0  # robust standard deviations beyond which a large object is not the specimen
+_ROWS = 256  # of a micrograph, that are worked on at a time
 _MAX_ENLARGE = 3.0  # beyond this the file cannot resolve the particle
 
 
@@ -85,7 +86,24 @@ def working_shape(shape: tuple[int, int], pixel_size: float, diameter: float) ->
     return h, w
 
 
-def fourier_resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def moments(pixels: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean and standard deviation, without a second array of the same size."""
+    near, count = np.float32(pixels[0].mean()), pixels.size
+    first = second = 0.0
+    for start in range(0, len(pixels), _ROWS):
+        block = (pixels[start : start + _ROWS] - near).ravel()
+        first += float(block.sum(dtype=np.float64))
+        second += float(np.square(block, out=block).sum(dtype=np.float64))
+    mean = first / count
+    return float(near) + mean, float(np.sqrt(max(0.0, second / count - mean**2)))
+
+
+def fourier_resample(
+    image: NDArray[np.float32],
+    shape: tuple[int, int],
+    centre: float = 0.0,
+    reach: float = np.inf,
+) -> NDArray[np.float32]:
     """Resample to an even shape by cropping or padding the Fourier transform.
 
     Sample 0 stays at sample 0 on both axes, for odd and even input alike, so that a
@@ -96,15 +114,21 @@ def fourier_resample(image: NDArray[np.float32], shape: tuple[int, int]) -> NDAr
     image : ndarray, shape (ny, nx)
     shape : tuple of int
         Even output shape (h, w).
+    centre, reach : float
+        What is resampled is ``image - centre``, and no further than ``reach`` from 0.
     """
     ny, nx = image.shape
     h, w = shape
     if h % 2 or w % 2:
         raise ValueError(f"the output shape must be even, not {shape}")
-    # The columns are cut before the second transform: an 8k micrograph never has its full spectrum.
-    rows = fft.rfft(image.astype(np.float32, copy=False), axis=1, workers=-1)
     kx = min((nx - 1) // 2, w // 2 - 1) + 1  # without the Nyquist term, which has no partner
-    half = fft.fft(rows[:, :kx], axis=0, workers=-1)
+    # Some rows at a time, that stay in the cache: an 8k micrograph never has its full spectrum.
+    rows = np.empty((ny, kx), np.complex64)
+    for start in range(0, ny, _ROWS):
+        block = image[start : start + _ROWS].astype(np.float32) - np.float32(centre)
+        np.clip(block, -reach, reach, out=block)
+        rows[start : start + _ROWS] = fft.rfft(block, axis=1, workers=-1)[:, :kx]
+    half = fft.fft(rows, axis=0, workers=-1, overwrite_x=True)
     del rows
     ky = min((ny - 1) // 2, h // 2 - 1)
     out = np.zeros((h, w // 2 + 1), dtype=np.complex64)
@@ -270,11 +294,8 @@ def prepare(pixels: NDArray[np.float32], pixel_size: float, diameter: float) -> 
     ny, nx = pixels.shape
     spacing = (ny / shape[0], nx / shape[1])
     top, bottom, left, right = empty_border(pixels)
-    inside = pixels[top : ny - bottom, left : nx - right]
-    mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
-    clean = np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std) - np.float32(mean)
-    image = fourier_resample(clean, shape)
-    del clean
+    mean, std = moments(pixels[top : ny - bottom, left : nx - right])
+    image = fourier_resample(pixels, shape, mean, _SPIKE * std)
     valid = np.zeros(shape, dtype=bool)
     valid[
         int(np.ceil(top / spacing[0])) : shape[0] - int(np.ceil(bottom / spacing[0])),

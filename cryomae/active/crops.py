@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from cryomae.errors import MicrographError
 from cryomae.micrograph import Micrograph
-from cryomae.prepare import WORKING_DIAMETER, fourier_resample, working_shape
+from cryomae.prepare import WORKING_DIAMETER, fourier_resample, moments, working_shape
 
 if TYPE_CHECKING:
     from cryomae.active.records import Proposal
@@ -96,10 +96,9 @@ def view(micrograph: Micrograph, diameter: float) -> View:
     # Twice as fine as the model sees it, unless the file itself is not.
     factor = 2 if 2 * h <= micrograph.shape[0] else 1
     shape, across = (factor * h, factor * w), factor * WORKING_DIAMETER
-    pixels = micrograph.pixels
-    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
-    clean = np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std) - np.float32(mean)
-    image = gaussian_filter(fourier_resample(clean, shape), _SMOOTH * across, mode="nearest")
+    mean, std = moments(micrograph.pixels)
+    image = fourier_resample(micrograph.pixels, shape, mean, _SPIKE * std)
+    image = gaussian_filter(image, _SMOOTH * across, mode="nearest")
     image -= _slow(image, _GROUND * across)
     middle = float(np.median(image))
     spread = 1.4826 * float(np.median(np.abs(image - middle))) + 1e-12
