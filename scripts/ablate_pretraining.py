@@ -6,10 +6,11 @@
 
 Every cell trains one encoder on the same simulated pool, for the same number of steps
 (--steps) or about the same time (--minutes: the steps follow from a short trial, and are
-recorded). It is judged by a linear probe: the encoder is frozen, a linear layer from a token
+recorded). It is judged by two probes: the encoder is frozen, and a linear layer from a token
 (--neighbours: from 3 × 3 of them) says which cells of 8 working pixels hold a particle's
-centre, and its average precision is measured on fields of other particles. An encoder of random
-weights of each patch size is the control.
+centre. Learnt from many particles, its average precision is measured on fields of others; learnt
+from 15 exemplars in one field of a particle, its best F1 is measured on the other fields of the
+same, and averaged over particles. An encoder of random weights of each patch size is the control.
 
 OUTPUT/cells/NAME/ holds what a cell goes on from and its result; a cell that is done is not
 trained again. results.json and results.png are written after every cell.
@@ -18,6 +19,7 @@ trained again. results.json and results.png are written after every cell.
 import argparse
 import itertools
 import json
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +37,7 @@ from cryomae.train.loop import Progress, Schedule, train
 from cryomae.train.machine import Precision, make_fabric
 from cryomae.train.masked import MaskedTask, Target
 from cryomae.train.pool import Pool, Windows, load_pool, make_pool
-from cryomae.train.probe import Cells, cut_cells, linear_probe
+from cryomae.train.probe import Cells, cut_cells, few_shot_probe, linear_probe
 
 TRIAL = 12  # steps that tell how fast a cell is
 JUDGE_SEED = 1000  # of the held-out fields
@@ -63,19 +65,41 @@ class Cell:
         return f"{self.kind} s{self.seed}".replace(" ", "_")
 
 
-Judge = Callable[[Encoder, Cells, Cells, argparse.Namespace, int], float]
+@dataclass(frozen=True)
+class Fields:
+    """What encoders are judged on.
+
+    Attributes
+    ----------
+    learn, held_out : Cells
+        Of different particles.
+    apart : list of (Cells, Cells)
+        Of each held-out particle: its first field, and the others.
+    """
+
+    learn: Cells
+    held_out: Cells
+    apart: list[tuple[Cells, Cells]]
 
 
-def probe(
-    encoder: Encoder, learn: Cells, held_out: Cells, options: argparse.Namespace, seed: int
-) -> float:
+Judge = Callable[[Encoder, Fields, argparse.Namespace, int], float]
+
+
+def probe(encoder: Encoder, fields: Fields, options: argparse.Namespace, seed: int) -> float:
     """Average precision of the linear probe."""
     return linear_probe(
-        encoder, learn, held_out, neighbours=options.neighbours, epochs=options.epochs, seed=seed
-    )
+        encoder, fields.learn, fields.held_out,
+        neighbours=options.neighbours, epochs=options.epochs, seed=seed,
+    )  # fmt: skip
 
 
-JUDGES: dict[str, Judge] = {"probe_ap": probe}
+def few_shot(encoder: Encoder, fields: Fields, options: argparse.Namespace, seed: int) -> float:
+    """F1 of the few-shot probe, mean over particles."""
+    found = [few_shot_probe(encoder, *pair, seed=seed) for pair in fields.apart]
+    return statistics.mean(value for value in found if not math.isnan(value))
+
+
+JUDGES: dict[str, Judge] = {"probe_ap": probe, "few_shot_f1": few_shot}
 """Columns of the table, each a number that is better when higher."""
 
 
@@ -157,9 +181,7 @@ def steps_of(cell: Cell, pool: Pool, options: argparse.Namespace, folder: Path) 
     return int(json.loads(record.read_text()))
 
 
-def do_cell(
-    cell: Cell, pool: Pool, learn: Cells, held_out: Cells, options: argparse.Namespace
-) -> dict:
+def do_cell(cell: Cell, pool: Pool, fields: Fields, options: argparse.Namespace) -> dict:
     """Result of a cell: that of an earlier call, or a new one."""
     folder = options.output / "cells" / cell.name
     conditions = {
@@ -183,9 +205,7 @@ def do_cell(
     encoder, at = make_task(cell, options.depth).autoencoder.encoder, Progress()
     if cell.target is not None:
         encoder, at = run(cell, pool, options, steps_of(cell, pool, options, folder), folder)
-    judged = {
-        name: judge(encoder, learn, held_out, options, cell.seed) for name, judge in JUDGES.items()
-    }
+    judged = {name: judge(encoder, fields, options, cell.seed) for name, judge in JUDGES.items()}
     result = {
         "cell": asdict(cell), "kind": cell.kind, "conditions": conditions, "steps": at.step,
         "seconds": round(at.seconds, 1), **judged,
@@ -232,6 +252,18 @@ def draw(table: dict[str, dict[str, tuple[float, float, int]]], chance: float, p
         FigureCanvasAgg(figure).print_figure(part, dpi=110, format="png")
 
 
+def by_particle(held: Pool, particles: int, window: int) -> list[tuple[Cells, Cells]]:
+    """First field of every particle, and its others."""
+
+    def part(begin: int, end: int) -> Cells:
+        lists = (held.images, held.cleans, held.valids, held.ignores, held.centres)
+        return cut_cells(Pool(*(one[begin:end] for one in lists)), window)
+
+    each = len(held) // particles
+    starts = range(0, len(held), each)
+    return [(part(start, start + 1), part(start + 1, start + each)) for start in starts]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is left of the comparison and show all of it."""
     options = arguments(argv)
@@ -245,12 +277,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         make_pool(folder, count, seed=seed, jobs=options.jobs)
         pools.append(load_pool(folder, count))
     pool, held = pools
-    learn = cut_cells(pool, EncoderConfig.window, options.windows)
-    held_out = cut_cells(held, EncoderConfig.window)
+    window = EncoderConfig.window
+    held_out = cut_cells(held, window)
+    apart = by_particle(held, options.held_out, window)
+    fields = Fields(cut_cells(pool, window, options.windows), held_out, apart)
     chance = float(held_out.holds[held_out.known].float().mean())
     results: list[dict] = []
     for cell in plan(options):
-        results.append(do_cell(cell, pool, learn, held_out, options))
+        results.append(do_cell(cell, pool, fields, options))
         table = summarise(results)
         content = {"guessing": chance, "cells": results}
         write_text(options.output / "results.json", json.dumps(content, indent=1) + "\n")

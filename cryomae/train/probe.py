@@ -1,7 +1,8 @@
-"""How much a frozen encoder knows of particles: the linear probe.
+"""How much a frozen encoder knows of particles: two linear probes.
 
 A linear layer on the tokens, and nothing else, learns to say in which cells of a window a
-particle's centre lies. Cells measure `CELL` working pixels whatever the size of the encoder's
+particle's centre lies: from many particles for others, or from a few exemplars of one particle
+for the rest of it. Cells measure `CELL` working pixels whatever the size of the encoder's
 patches, so that all encoders answer the same question: a token of 16 pixels answers for four
 cells, four tokens of 4 pixels are averaged for one.
 """
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from cryomae.errors import InputError
@@ -173,3 +177,69 @@ def linear_probe(
     return float(
         average_precision_score(judge.holds[judge.known].numpy(), scores[judge.known].numpy())
     )
+
+
+def few_shot_probe(
+    encoder: Encoder, shown: Cells, judge: Cells, *, exemplars: int = 15, seed: int = 1
+) -> float:
+    """F1 of a logistic regression on frozen tokens that knows a few exemplars.
+
+    The exemplars' cells are positive and all others of the same windows, among them the rest of
+    the particles, count as negative; both classes weigh the same. The windows are seen in the
+    eight ways in which a square can be turned and mirrored.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    shown, judge : Cells
+        Of the same particle, and of different micrographs.
+    exemplars : int
+        At most so many are drawn from ``shown``.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    float
+        Over the known cells of ``judge``, at the threshold that is best there: encoders are
+        compared by it, and it promises nothing of picking. NaN where either has no particle.
+    """
+    places = (shown.holds & shown.known).nonzero()
+    if not len(places) or not bool((judge.holds & judge.known).any()):
+        return float("nan")
+    chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))
+    marked = torch.zeros_like(shown.holds)
+    marked[tuple(places[chosen[:exemplars]].T)] = True
+    ways = [(turns, flip) for turns in range(4) for flip in (False, True)]
+    learn = [_place(encoder, _turned(shown.windows, *way)) for way in ways]
+    known = torch.cat([_turned(shown.known, *way) for way in ways]).numpy()
+    labels = torch.cat([_turned(marked, *way) for way in ways]).numpy()
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
+    )
+    model.fit(np.concatenate(learn)[known], labels[known])
+    sure = judge.known.numpy()
+    scores = model.decision_function(_place(encoder, judge.windows)[sure])
+    precision, recall, _ = precision_recall_curve(judge.holds.numpy()[sure], scores)
+    return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
+
+
+def _turned(maps: Tensor, turns: int, flip: bool) -> Tensor:
+    turned = torch.rot90(maps, turns, (-2, -1))
+    return turned.flip(-1) if flip else turned
+
+
+def _place(encoder: Encoder, windows: Tensor) -> NDArray[np.float32]:
+    """What the tokens say of every cell, shape (n, grid, grid, length).
+
+    Cells that share a token take a part of the length each, as the linear probe gives each of
+    them a layer of its own.
+    """
+    maps = token_maps(encoder, windows).float().numpy()
+    fine = max(1, encoder.config.patch // CELL)
+    n, dim, rows, columns = maps.shape
+    out = np.zeros((n, rows, fine, columns, fine, fine**2, dim), np.float32)
+    for part in range(fine**2):
+        row, column = divmod(part, fine)
+        out[:, :, row, :, column, part] = np.moveaxis(maps, 1, -1)
+    return out.reshape(n, rows * fine, columns * fine, fine**2 * dim)

@@ -8,7 +8,7 @@ from torch import nn
 from cryomae.errors import InputError
 from cryomae.model import Encoder, EncoderConfig
 from cryomae.train.pool import Pool, load_pool, write_fields
-from cryomae.train.probe import CELL, cut_cells, linear_probe, token_maps
+from cryomae.train.probe import CELL, cut_cells, few_shot_probe, linear_probe, token_maps
 
 
 class Oracle(nn.Module):
@@ -74,3 +74,24 @@ def test_real_fields_cannot_be_probed():
     image = np.zeros((64, 64), np.int8)
     with pytest.raises(InputError, match="truth"):
         cut_cells(Pool([image], [], [image == 0], [], []), 32)
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+def test_a_few_exemplars_are_enough_for_tokens_that_know(tmp_path, field, patch):
+    shown = cut_cells(pool_of(tmp_path / "a", field, [0]), 32)
+    judge = cut_cells(pool_of(tmp_path / "b", field, range(10, 13)), 32)
+    chance = float(judge.holds[judge.known].float().mean())
+    few = {"exemplars": 5, "seed": 2}
+    assert few_shot_probe(Oracle(patch), shown, judge, **few) > 3 * chance
+    blind = Oracle(patch)
+    blind.forward = lambda windows: torch.ones(len(windows), blind.config.grid**2, 4)
+    guessing = 2 * chance / (1 + chance)  # F1 of taking every cell
+    assert few_shot_probe(blind, shown, judge, **few) == pytest.approx(guessing, abs=1e-6)
+
+
+def test_a_field_without_particles_says_nothing_of_few_shots():
+    empty = cut_cells(
+        Pool([np.zeros((32, 32), np.int8)], [], [np.ones((32, 32), bool)],
+             [np.zeros((32, 32), bool)], [np.zeros((0, 2), np.float32)]), 32,
+    )  # fmt: skip
+    assert np.isnan(few_shot_probe(Oracle(8), empty, empty))
