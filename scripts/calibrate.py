@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 
 from cryomae.evaluate.calibration import reliability
 from cryomae.evaluate.matching import match_picks, precision_recall
-from cryomae.model import EncoderConfig, ModelCard, ParticleDetector, save_model
+from cryomae.model import ModelCard, ParticleDetector, create_model, save_model
 from cryomae.model.registry import WEIGHTS
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold
 from cryomae.pick.device import choose_device
@@ -54,10 +54,11 @@ class Peaks:
     snr: float
 
 
-def load(checkpoint: Path, tokens: bool = True) -> ParticleDetector:
+def load(checkpoint: Path, architecture: str = "default", tokens: bool = True) -> ParticleDetector:
     """The averaged model of a checkpoint, with or without an encoder."""
     state = load_file(checkpoint)
-    model = ParticleDetector(EncoderConfig(), tokens=tokens)
+    config = create_model(architecture, pretrained=False).config
+    model = ParticleDetector(config, tokens=tokens)
     model.load_state_dict(
         {k.removeprefix(AVERAGE): v for k, v in state.items() if k.startswith(AVERAGE)}
     )
@@ -115,13 +116,14 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint", type=Path, default=Path("runs/default/detect/checkpoint.safetensors")
     )
+    parser.add_argument("--architecture", default="default", help="that was trained")
     parser.add_argument("--particles", type=int, default=60, help="each has three fields")
     parser.add_argument("--output", type=Path, default=Path("runs/default/calibration"))
     parser.add_argument("--install", action="store_true", help="write the shipped weights")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
-    model = load(options.checkpoint)
+    model = load(options.checkpoint, options.architecture)
     detector = detector_of(model)
     halves: tuple[list[Peaks], list[Peaks]] = ([], [])
     for index in range(options.particles):
@@ -171,17 +173,17 @@ def main() -> None:
     figure.tight_layout()
     figure.savefig(options.output / "reliability.png", dpi=120)
 
-    made = options.output / "default.safetensors"
+    made = options.output / f"{options.architecture}.safetensors"
     save_model(
         made,
         model,
         {
-            "name": "default",
-            "architecture": "default",
+            "name": options.architecture,
+            "architecture": options.architecture,
             "description": "Encoder of a masked autoencoder with a pyramid; picks any "
             "particle of about the given diameter without examples.",
-            "recipe": "scripts/train_default.py with configs/default.yaml, then "
-            "scripts/calibrate.py --install",
+            "recipe": f"scripts/train_default.py with configs/{options.architecture}.yaml, then "
+            "scripts/calibrate.py",
             "data": "Simulated fields of procedural particles only; no real micrograph "
             "and no known structure.",
             "measured": {
@@ -198,7 +200,7 @@ def main() -> None:
     if options.install:
         WEIGHTS.mkdir(exist_ok=True)
         for suffix in (".safetensors", ".json"):
-            shutil.copyfile(made.with_suffix(suffix), WEIGHTS / f"default{suffix}")
+            shutil.copyfile(made.with_suffix(suffix), WEIGHTS / f"{options.architecture}{suffix}")
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ from calibrate import HELD_OUT, detector_of, load, peaks_of, platt
 from train_default import stage
 
 from cryomae.atomic import write_text
-from cryomae.model.detector import ParticleDetector
-from cryomae.model.mae import EncoderConfig, MaskedAutoencoder
+from cryomae.model import EncoderConfig, ParticleDetector, create_model
+from cryomae.model.mae import MaskedAutoencoder
 from cryomae.picks import Picks
 from cryomae.train.detect import DetectionTask
 from cryomae.train.fields import simulate_fields
@@ -88,7 +88,7 @@ def steps_in(
 def train_arm(arm: str, seed: int, given: argparse.Namespace, pool: Pool, folder: Path) -> None:
     """Train one picker; every stage goes on where it was stopped."""
     cfg = yaml.safe_load(given.config.read_text())
-    config = EncoderConfig(**cfg["encoder"])
+    config = create_model(cfg["architecture"], pretrained=False).config
     record = folder / "steps.json"
     steps = json.loads(record.read_text()) if record.is_file() else {}
     masked_cfg = cfg["pretrain"] | {"seed": cfg["pretrain"]["seed"] + 100 * seed}

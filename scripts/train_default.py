@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 import yaml
 
-from cryomae.model.detector import ParticleDetector
-from cryomae.model.mae import EncoderConfig, MaskedAutoencoder
+from cryomae.model import EncoderConfig, create_model
+from cryomae.model.mae import MaskedAutoencoder
 from cryomae.train.detect import DetectionTask
 from cryomae.train.loop import Progress, Schedule, Task, train
 from cryomae.train.machine import make_fabric
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes that simulate")
     options = parser.parse_args()
     cfg = yaml.safe_load(options.config.read_text())
-    config = EncoderConfig(**cfg["encoder"])
+    config = create_model(cfg["architecture"], pretrained=False).config
 
     start = time.perf_counter()
 
@@ -77,7 +77,7 @@ def main() -> None:
     stage("pretrain", masked, pool, pretrain, config, options.output)
 
     torch.manual_seed(cfg["detect"]["seed"])
-    detector = ParticleDetector(config)
+    detector = create_model(cfg["architecture"], pretrained=False)
     assert detector.encoder is not None
     detector.encoder.load_state_dict(masked.autoencoder.encoder.state_dict())
     stage("detect", DetectionTask(detector), pool, cfg["detect"], config, options.output)

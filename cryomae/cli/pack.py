@@ -162,9 +162,10 @@ def _show_plan(refs: list[MicrographRef], settings: PackSettings, output: Path) 
 
 
 def _show(packed: Packed, found: int) -> None:
-    used = f"{packed.micrographs:,} of {found:,} micrographs in {len(packed.shards)} shards"
+    many = f"{len(packed.shards)} shard{'s' if len(packed.shards) != 1 else ''}"
+    used = f"{packed.micrographs:,} of {found:,} micrographs in {many}"
     if packed.missing:
-        end = f"{packed.missing} shards are still missing"
+        end = f"{packed.missing} shard{'s' if packed.missing != 1 else ''} still to be made"
     else:
         end = f"next: cryomae pretrain --shards {packed.folder}"
     typer.echo(f"{packed.folder}: {used}, {_bytes(packed.size)}; {end}")

@@ -57,15 +57,26 @@ def default() -> ParticleDetector:
     return ParticleDetector(EncoderConfig())
 
 
+@register_model
+def base() -> ParticleDetector:
+    """Twelve blocks of 384: for GPUs. Comes without weights; configs/base.yaml makes them."""
+    return ParticleDetector(EncoderConfig(dim=384, depth=12, heads=6, mlp_ratio=4.0))
+
+
 def list_models() -> list[str]:
-    """Names of the registered models."""
-    return sorted(_REGISTRY)
+    """Names of the registered models that come with weights."""
+    return sorted(name for name in _REGISTRY if (WEIGHTS / f"{name}.safetensors").is_file())
 
 
 def _weights(name: str) -> Path:
     """Weight file of a registered name or of a path."""
-    if name in _REGISTRY:
+    if name in list_models():
         return WEIGHTS / f"{name}.safetensors"
+    if name in _REGISTRY:
+        raise WeightsError(
+            f"the model '{name}' comes without weights",
+            f"make them, see configs/{name}.yaml, and pass their .safetensors file",
+        )
     weights = Path(name)
     if weights.suffix != ".safetensors":
         raise WeightsError(
@@ -127,7 +138,7 @@ def create_model(name: str, pretrained: bool = True) -> ParticleDetector:
     if not pretrained:
         if name not in _REGISTRY:
             raise WeightsError(
-                f"there is no model '{name}'", f"choose one of {', '.join(list_models())}"
+                f"there is no model '{name}'", f"choose one of {', '.join(sorted(_REGISTRY))}"
             )
         return _REGISTRY[name]().eval()
     card = model_card(name)

@@ -15,6 +15,7 @@ FEWEST = 20
 CREDIBLE = 0.3
 """Mean score below which a group of candidates is not taken for particles."""
 
+_APART = 1.0  # in logits; nearer means cannot be told apart by people
 _BINS = 512
 _ROUNDS = 200
 _STARTS = ((0.05, 0.5), (0.25, 0.9), (0.5, 0.97))  # quantiles; the likeliest fit is taken
@@ -79,10 +80,13 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = Fal
         )
     promised = float(np.clip(best_promised(p), 0.01, 0.99))
     middle = (between + np.log(promised / (1 - promised))) / 2
+    parts = f"part into background (around {background:.2f}) and particles"
+    if high - low < _APART:
+        parts = "do not part into background and particles, but lie together"
     return Threshold(
         float(1 / (1 + np.exp(-middle))),
-        f"Chosen automatically: the scores of all {len(every):,} candidates part into "
-        f"background (around {background:.2f}) and particles (around {particles:.2f}).",
+        f"Chosen automatically: the scores of all {len(every):,} candidates {parts} "
+        f"(around {particles:.2f}).",
     )
 
 

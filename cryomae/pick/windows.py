@@ -124,17 +124,16 @@ class _Frame:
         batch: int,
     ) -> Iterator[tuple[tuple[int, int], tuple[Tensor, ...]]]:
         """Corner of each window, and what a network makes of it."""
-        side = self.window
+        side, canvas = self.window, self.canvas.to(device)  # once: windows overlap
 
         def work(part: list[tuple[int, int]]) -> list[Tensor]:
-            stack = torch.stack([self.canvas[y : y + side, x : x + side] for y, x in part])[:, None]
+            stack = torch.stack([canvas[y : y + side, x : x + side] for y, x in part])[:, None]
             # Both hold for one thread only.
             with (
                 torch.inference_mode(),
                 torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
             ):
-                found = network(stack.to(device, non_blocking=True))
-                return [f.float().cpu() for f in found]
+                return [found.float().cpu() for found in network(stack)]
 
         parts = [self.corners[at : at + batch] for at in range(0, len(self.corners), batch)]
         for part, found in zip(parts, _each(work, parts, device), strict=True):

@@ -51,6 +51,15 @@ def test_unknown_name_lists_the_models():
         create_model("nonsense")
 
 
+def test_a_model_without_weights_says_how_to_make_them(tmp_path):
+    assert "base" not in list_models()
+    with pytest.raises(WeightsError, match=r"without weights.*configs/base\.yaml"):
+        create_model("base")
+    path = tmp_path / "base.safetensors"
+    save_model(path, create_model("base", pretrained=False), CARD | {"architecture": "base"})
+    assert create_model(str(path)).config.dim == 384
+
+
 def test_missing_card_is_named(saved):
     path, _ = saved
     path.with_suffix(".json").unlink()

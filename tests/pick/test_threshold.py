@@ -55,6 +55,13 @@ def test_explanation_names_both_groups():
     assert "background (around 0.08)" in chosen.explanation
 
 
+def test_explanation_says_so_where_the_scores_do_not_part():
+    p = probability(np.random.default_rng(3).normal(2.7, 0.3, 300))
+    chosen = choose_threshold([p])
+    assert "do not part into background and particles" in chosen.explanation
+    assert (p >= chosen.value).mean() > 0.4
+
+
 def test_order_and_grouping_of_micrographs_do_not_matter():
     p, _ = mixture(-2, 1, 0.4, 3000)
     whole = choose_threshold([p]).value
