@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cryomae.errors import InputError
 from cryomae.micrograph import Micrograph
 from cryomae.model.detector import ParticleDetector
+from cryomae.model.mae import choose_attention
 from cryomae.model.registry import ModelCard, create_model, model_card
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
@@ -119,11 +120,8 @@ def make_detector(model: ParticleDetector, card: ModelCard, device: torch.device
     """Choose how a model runs on a device, and move it there."""
     # Convolutions are faster with the channels last.
     network = model.to(device).to(memory_format=torch.channels_last)
-    if network.encoder is not None:
-        # For 256 tokens torch's fused attention takes twice as long as two products on a CPU
-        # that multiplies bfloat16, and as long on one that does not.
-        network.encoder.fuse_attention(device.type != "cpu")
     dtype = choose_dtype(device)
+    choose_attention(network, device, dtype)
     return Detector(network, card, device, dtype, choose_batch(device, dtype))
 
 

@@ -21,8 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cryomae.errors import CryomaeError, WeightsError
+from cryomae.model.mae import choose_attention
 from cryomae.train.checkpoint import load_checkpoint, save_checkpoint
-from cryomae.train.machine import batch_share, loaders
+from cryomae.train.machine import batch_share, dtype_of, loaders
 from cryomae.train.stopping import Stop, Stopped, ignore_stop, stopper
 
 Batch = dict[str, Tensor]
@@ -153,6 +154,7 @@ def train(
     """
     batch_share(schedule.batch, fabric.world_size)
     model = task.to(memory_format=torch.channels_last)
+    choose_attention(model, fabric.device, dtype_of(fabric))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=schedule.rate, betas=(0.9, 0.97), weight_decay=schedule.decay
     )

@@ -72,6 +72,13 @@ def make_fabric(
     )
 
 
+def dtype_of(fabric: Fabric) -> torch.dtype:
+    """In which numbers a fabric multiplies."""
+    kind = fabric.device.type
+    with fabric.autocast():
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+
+
 def _slurm(nodes: int, devices: int) -> SLURMEnvironment:
     """What SLURM says of its processes, if they are as the user says."""
     # Of the step: those of the job are set also where srun was forgotten.
