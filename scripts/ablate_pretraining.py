@@ -1,8 +1,8 @@
 """Which pretraining teaches an encoder most: target, masking ratio, patch size.
 
     python scripts/ablate_pretraining.py --output runs/ablate
-    python scripts/ablate_pretraining.py --targets clean lowpass --masks 0.75 --patches 8 \
-        --seeds 1 2 3 --minutes 10 --output runs/ablate
+    python scripts/ablate_pretraining.py --targets lowpass raw clean --masks 0.75 0.5 \
+        --patches 8 16 --one-at-a-time --minutes 10 --output runs/ablate
 
 Every cell trains one encoder on the same simulated pool, for the same number of steps
 (--steps) or about the same time (--minutes: the steps follow from a short trial, and are
@@ -113,6 +113,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--targets", nargs="+", default=list(Target), choices=list(Target))
     add("--masks", nargs="+", type=float, default=[0.5, 0.75])
     add("--patches", nargs="+", type=int, default=[8, 16], choices=[4, 8, 16, 32])
+    add("--one-at-a-time", action="store_true", help="vary one choice, the others the first given")
     add("--seeds", nargs="+", type=int, default=[1, 2, 3])
     add("--steps", type=int, default=1000)
     add("--minutes", type=float, help="of training a cell, in place of --steps")
@@ -136,7 +137,11 @@ def plan(options: argparse.Namespace) -> list[Cell]:
     cells = []
     for seed in options.seeds:
         cells += [Cell(None, 0.0, patch, seed) for patch in options.patches]
-        grid = itertools.product(options.targets, options.masks, options.patches)
+        grid = list(itertools.product(options.targets, options.masks, options.patches))
+        if options.one_at_a_time:
+            grid = [
+                one for one in grid if sum(a != b for a, b in zip(one, grid[0], strict=True)) < 2
+            ]
         cells += [Cell(str(target), mask, patch, seed) for target, mask, patch in grid]
     return cells
 

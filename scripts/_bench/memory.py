@@ -102,7 +102,7 @@ def flat_memory(
             except psutil.NoSuchProcess:
                 break
             for samples, kind, ending in (
-                (scoring, "candidates", "*.json"),
+                (scoring, "candidates", "*.star"),
                 (writing, "picks", "*.star"),
             ):
                 done = sum(1 for _ in (run / kind).rglob(ending))

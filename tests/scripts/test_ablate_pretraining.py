@@ -14,6 +14,16 @@ def test_all_cells_are_planned_with_a_control_a_patch_size():
     assert len({cell.name for cell in cells}) == len(cells)
 
 
+def test_one_choice_at_a_time_varies_nothing_else():
+    words = ["--one-at-a-time", "--targets", "lowpass", "raw", "clean", "--masks", "0.75", "0.5"]
+    cells = ablate_pretraining.plan(ablate_pretraining.arguments([*words, "--seeds", "1"]))
+    trained = [cell.kind for cell in cells if cell.target is not None]
+    assert sorted(trained) == [
+        "clean m0.75 p8", "lowpass m0.5 p8", "lowpass m0.75 p16", "lowpass m0.75 p8",
+        "raw m0.75 p8",
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_cell_that_is_done_is_not_trained_again(tmp_path, capsys):
     words = [
