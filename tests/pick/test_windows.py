@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cryomae.model import STRIDE, create_model
 from cryomae.pick.device import choose_dtype
-from cryomae.pick.windows import score_logits
+from cryomae.pick.windows import OVERLAP, score_logits, window_origins
+from cryomae.sizes import CELL
 
 CPU = torch.device("cpu")
 
@@ -18,6 +21,18 @@ class Brightness(torch.nn.Module):
 
     def forward(self, windows):
         return torch.nn.functional.avg_pool2d(windows, STRIDE)
+
+
+@given(st.integers(2, 5000))
+def test_few_windows_cover_a_side_and_share_a_diameter(side):
+    window = Brightness.config.window
+    origins = window_origins(side, window)
+    assert not (origins % CELL).any()
+    assert origins[0] <= 0
+    assert origins[-1] + window >= side
+    assert (np.diff(origins) <= window - OVERLAP).all()
+    fewest = 1 if side <= window else -(-(side - OVERLAP) // (window - OVERLAP))
+    assert len(origins) == fewest
 
 
 @pytest.mark.parametrize("shape", [(200, 300), (128, 128), (97, 411)])
