@@ -87,7 +87,12 @@ def working_shape(shape: tuple[int, int], pixel_size: float, diameter: float) ->
 
 
 def moments(pixels: NDArray[np.float32]) -> tuple[float, float]:
-    """Mean and standard deviation, without a second array of the same size."""
+    """Mean and standard deviation, without a second array of the same size.
+
+    Parameters
+    ----------
+    pixels : ndarray, float32, shape (ny, nx)
+    """
     near, count = np.float32(pixels[0].mean()), pixels.size
     first = second = 0.0
     for start in range(0, len(pixels), _ROWS):

@@ -56,6 +56,14 @@ def choose_attention(network: nn.Module, device: torch.device, dtype: torch.dtyp
 
     For 256 tokens torch's fused attention takes twice as long as two products with a softmax
     between on a CPU that multiplies bfloat16, and no longer in float32.
+
+    Parameters
+    ----------
+    network : Module
+        Whose attention of timm is set.
+    device : torch.device
+    dtype : torch.dtype
+        In which it multiplies there.
     """
     fused = device.type != "cpu" or dtype != torch.bfloat16
     for module in network.modules():
