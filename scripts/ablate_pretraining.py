@@ -235,7 +235,7 @@ def show(table: dict[str, dict[str, tuple[float, float, int]]], chance: float) -
     first = next(iter(JUDGES))
     print(f"\n{'encoder':<24}" + "".join(f"{judge:>20}" for judge in JUDGES) + "   seeds")
     for kind, row in sorted(table.items(), key=lambda item: -item[1][first][0]):
-        cells = "".join(f"{mean:>13.3f} ± {sd:.3f}"[:20].rjust(20) for mean, sd, _ in row.values())
+        cells = "".join(f"{mean:.3f} ± {sd:.3f}".rjust(20) for mean, sd, _ in row.values())
         print(f"{kind:<24}{cells}{row[first][2]:>8}")
     print(f"{'guessing':<24}{chance:>12.3f}")
 

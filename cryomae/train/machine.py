@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from enum import StrEnum
 
@@ -48,6 +49,8 @@ def make_fabric(
     """
     from cryomae.pick.device import choose_device, choose_dtype
 
+    # What it says of precision is among what cryomae says itself.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     place = choose_device(device)
     if devices > 1 and place.type == "mps":
         raise InputError("this computer has one GPU", "use --devices 1")
