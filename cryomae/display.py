@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from cryomae.prepare import fourier_resample
+from cryomae.prepare import fourier_resample, moments
 
 FINEST = 8.0
 """Finest low-pass, in Å, that a picture of `shrink` can be filtered to."""
@@ -106,7 +106,7 @@ def limits(ordered: NDArray[Any], low: float, high: float) -> tuple[float, float
 
 
 def _without_spikes(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean, std = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+    mean, std = moments(pixels)
     return np.clip(pixels, mean - _SPIKE * std, mean + _SPIKE * std)
 
 

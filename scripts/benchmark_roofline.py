@@ -38,7 +38,7 @@ from cryomae.formats import star
 from cryomae.io import read_micrograph
 from cryomae.micrograph import MicrographRef
 from cryomae.pick import Detector, load_detector, pick
-from cryomae.pick.windows import window_origins
+from cryomae.pick.windows import count_windows
 from cryomae.prepare import prepare, working_shape
 from cryomae.settings import PickSettings
 
@@ -108,7 +108,7 @@ def measure(folder: Path, detector: Detector, options: argparse.Namespace) -> di
         "write": best(lambda: star.write_picks(folder / "p.star", picked.candidates), repeats),
     }
     rate = matmul_rate(detector, repeats)
-    operations = model_operations(detector) * windows(shape, detector)
+    operations = model_operations(detector) * count_windows(shape, detector.model.config.window)
     limits = {
         "read": best(path.read_bytes, repeats),
         "prepare": best(lambda: bare_transforms(pixels, shape), repeats),
@@ -196,12 +196,6 @@ def model_operations(detector: Detector) -> float:
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         detector.model(images)
     return float(counter.get_total_flops())
-
-
-def windows(shape: tuple[int, int], detector: Detector) -> int:
-    """Windows of a working image."""
-    rows, columns = (len(window_origins(n, detector.model.config.window)) for n in shape)
-    return rows * columns
 
 
 def show(found: dict) -> None:

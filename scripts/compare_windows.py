@@ -24,7 +24,7 @@ from _bench.sets import LabelledSet, find_sets
 from cryomae.pick import load_detector, windows
 from cryomae.pick.pipeline import Detector, candidates_of
 from cryomae.picks import Picks
-from cryomae.prepare import prepare
+from cryomae.prepare import WorkingImage, prepare
 
 SHIPPED = windows.OVERLAP
 FIGURES = {"f1": "F1", "average_precision": "average precision"}
@@ -44,16 +44,24 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def measure(data: LabelledSet, detector: Detector, overlap: int) -> dict[str, float]:
+def prepare_all(data: LabelledSet) -> dict[str, WorkingImage]:
+    """Working images of a set, by stem."""
+    made = {}
+    for name in data.files:
+        micrograph = read(data, name)
+        made[name] = prepare(micrograph.pixels, micrograph.pixel_size, data.diameter)
+    return made
+
+
+def measure(
+    data: LabelledSet, images: dict[str, WorkingImage], detector: Detector, overlap: int
+) -> dict[str, float]:
     """Windows, seconds of scoring and figures of one set."""
     windows.OVERLAP = overlap
     found, count, seconds = [], 0, 0.0
-    window = detector.model.config.window
-    for name in data.files:
-        micrograph = read(data, name)
-        working = prepare(micrograph.pixels, micrograph.pixel_size, data.diameter)
-        rows, columns = (len(windows.window_origins(n, window)) for n in working.image.shape)
-        count += rows * columns
+    for name, working in images.items():
+        h, w = working.image.shape
+        count += windows.count_windows((h, w), detector.model.config.window)
         begin = time.perf_counter()
         logits = detector.logits(working.image)
         seconds += time.perf_counter() - begin
@@ -89,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     results: dict[str, dict[int, dict[str, float]]] = {}
     for data in (data for spec in given.sets for data in find_sets(spec)):
         overlaps = [*overlaps[1:], overlaps[0]]
-        results[data.name] = {overlap: measure(data, detector, overlap) for overlap in overlaps}
+        images = prepare_all(data)
+        results[data.name] = {n: measure(data, images, detector, n) for n in overlaps}
         print(f"{data.name}: {results[data.name]}", flush=True)
     head = ["overlap", "windows", "scoring, s"]
     for words in FIGURES.values():

@@ -162,10 +162,12 @@ def _show_plan(refs: list[MicrographRef], settings: PackSettings, output: Path) 
 
 
 def _show(packed: Packed, found: int) -> None:
-    many = f"{len(packed.shards)} shard{'s' if len(packed.shards) != 1 else ''}"
+    from cryomae.cli.active.common import counted
+
+    many = counted(len(packed.shards), "shard")
     used = f"{packed.micrographs:,} of {found:,} micrographs in {many}"
     if packed.missing:
-        end = f"{packed.missing} shard{'s' if packed.missing != 1 else ''} still to be made"
+        end = f"{counted(packed.missing, 'shard')} still to be made"
     else:
         end = f"next: cryomae pretrain --shards {packed.folder}"
     typer.echo(f"{packed.folder}: {used}, {_bytes(packed.size)}; {end}")

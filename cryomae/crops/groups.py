@@ -45,7 +45,7 @@ def make_embedder(model: str, device: str, diameter: float, places: float) -> Em
         first micrograph decides for all, so that their crops can be compared.
     """
     from cryomae.pick import load_detector
-    from cryomae.pick.windows import window_origins
+    from cryomae.pick.windows import count_windows
     from cryomae.prepare import prepare
     from cryomae.train.places import latents_at
 
@@ -66,7 +66,7 @@ def make_embedder(model: str, device: str, diameter: float, places: float) -> Em
         h, w = working.image.shape
         if on_grid is None:
             window = detector.model.config.window
-            on_grid = places > len(window_origins(h, window)) * len(window_origins(w, window))
+            on_grid = places > count_windows((h, w), window)
         inside = np.clip(xy / working.spacing[::-1], 0, (w - 1, h - 1))
         mirrored = np.ascontiguousarray(working.image.T)
         seen = describe(working.image, inside) + describe(mirrored, inside[:, ::-1])

@@ -14,7 +14,7 @@ from scipy import fft
 
 from cryomae.diameter.spots import blur, describe_spots, robust_spread
 from cryomae.errors import MicrographError
-from cryomae.prepare import empty_border, fourier_resample
+from cryomae.prepare import empty_border, fourier_resample, moments
 
 Measurement = NDArray[np.float32]
 """Measures at each of `DIAMETERS`, shape (n_diameters, n_measures); NaN where there are none."""
@@ -79,8 +79,8 @@ def _inside(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     top, bottom, left, right = empty_border(pixels)
     ny, nx = pixels.shape
     image = pixels[top : ny - bottom, left : nx - right]
-    mean, std = float(image.mean(dtype=np.float64)), float(image.std(dtype=np.float64)) + 1e-20
-    return np.asarray(np.clip((image - mean) / std, -_SPIKE, _SPIKE), dtype=np.float32)
+    mean, std = moments(image)
+    return np.asarray(np.clip((image - mean) / (std + 1e-20), -_SPIKE, _SPIKE), dtype=np.float32)
 
 
 def _halve(image: NDArray[np.float32]) -> NDArray[np.float32]:

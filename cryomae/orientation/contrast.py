@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cryomae.prepare import empty_border, fourier_resample
+from cryomae.prepare import empty_border, fourier_resample, moments
 
 LADDER = (60.0, 85.0, 120.0, 170.0, 240.0, 340.0, 480.0)
 """Sizes in Å that are looked at where the particle's diameter is not known."""
@@ -87,7 +87,7 @@ def contrast(image: NDArray[np.float32], sizes: Sequence[float]) -> list[Contras
     ny, nx = image.shape
     top, bottom, left, right = empty_border(image)
     inside = image[top : ny - bottom, left : nx - right]
-    mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
+    mean, std = moments(inside)
     smaller = np.clip(image, mean - _SPIKE * std, mean + _SPIKE * std) - np.float32(mean)
     found = []
     for size in sizes:  # each from the last, which is already smaller

@@ -40,6 +40,11 @@ def window_origins(side: int, window: int) -> NDArray[np.int64]:
     return np.ceil(np.linspace(0, side - window, count) / CELL).astype(np.int64) * CELL
 
 
+def count_windows(shape: tuple[int, int], window: int) -> int:
+    """Windows that cover an image of this shape."""
+    return len(window_origins(shape[0], window)) * len(window_origins(shape[1], window))
+
+
 def score_logits(
     image: NDArray[np.float32],
     model: ParticleDetector,
