@@ -101,32 +101,36 @@ class Labour:
         found = self._workers.get(kind)
         if found is None or not found.alive:
             here = self._desk.here
-            found = self._workers[kind] = Worker(
-                lambda news: here(lambda: self._heard(kind, news)),
-                lambda why: here(lambda: self._crashed(kind, why)),
+            worker = found = self._workers[kind] = Worker(
+                lambda news: here(lambda: self._heard(kind, worker, news)),
+                lambda why: here(lambda: self._crashed(kind, worker, why)),
             )
         return found
 
-    def _heard(self, kind: str, news: Any) -> None:
-        if not self.busy(kind):
+    def _heard(self, kind: str, worker: Worker, news: Any) -> None:
+        if self._workers.get(kind) is not worker:
             return  # said before it was stopped
-        if isinstance(news, Begun):
-            for remark in news.remarks:
-                self._desk.noted.emit("warning", remark)
-            self._end(kind)
-            self._desk.open(news.path)
-        elif isinstance(news, Encoded):
+        if isinstance(news, Encoded):
             self._encoded(kind, news)
         elif isinstance(news, Told):
             self._show(kind, Job(kind, f"Learning: {news.text}", round(100 * news.share), 100))
-        elif isinstance(news, Fitted):
-            self._desk.keep(news)
-        elif isinstance(news, Written):
-            self._then.pop(kind)(news)
         elif isinstance(news, Finished):
+            then = self._then.pop(kind, None)
             self._end(kind)
             if news.error is not None:
                 self._desk.noted.emit("error", str(news.error))
+            else:
+                self._finished(news.result, then)
+
+    def _finished(self, result: Any, then: Callable[[Any], None] | None) -> None:
+        if isinstance(result, Begun):
+            for remark in result.remarks:
+                self._desk.noted.emit("warning", remark)
+            self._desk.open(result.path)
+        elif isinstance(result, Fitted):
+            self._desk.keep(result)
+        elif then is not None:
+            then(result)
 
     def _encoded(self, kind: str, news: Encoded) -> None:
         before = self._jobs[kind]
@@ -141,8 +145,10 @@ class Labour:
         self._desk.keep(news, refresh=refresh)
         self._show(kind, Job(kind, "Looking at the micrographs", done, before.total))
 
-    def _crashed(self, kind: str, why: str) -> None:
-        self._workers.pop(kind, None)
+    def _crashed(self, kind: str, worker: Worker, why: str) -> None:
+        if self._workers.get(kind) is not worker:
+            return
+        del self._workers[kind]
         if self.busy(kind):
             self._end(kind)
             self._desk.noted.emit("error", f"{_NAMES[kind]} ended early: {why}. {_KEPT[kind]}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cryomae.active.encode import Encoded
     from cryomae.active.records import SessionMicrograph
     from cryomae.active.settings import SessionSettings
+    from cryomae.active.training import Fitted
     from cryomae.pick import Detector
 
 Tell = Callable[[Any], None]
@@ -35,7 +36,7 @@ _POLITE = 5  # niceness: whoever looks at the window comes first
 
 @dataclass(frozen=True)
 class Begin:
-    """Make a session, or take more micrographs into it, and close it again."""
+    """Make a session, or take more micrographs into it, and close it; the result is `Begun`."""
 
     named: Named
 
@@ -50,14 +51,17 @@ class Encode:
 
 @dataclass(frozen=True)
 class Train:
-    """Learn from the answers of a session and write nothing; the news are `Told` and `Fitted`."""
+    """Learn from the answers of a session and write nothing.
+
+    The news are `Told`, the result is `Fitted`.
+    """
 
     session: Path
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write what comes of a session; the news are `Written`."""
+    """Write what comes of a session; the result is `Written`."""
 
     session: Path
     folder: Path
@@ -93,8 +97,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job ended; with an error, if it failed."""
+    """A job ended, with its result, or with an error if it failed; the last news of it.
 
+    The result is part of it: told before, the window could give the next job in the meantime,
+    and would take the end of this one for the end of that.
+    """
+
+    result: Any = None
     error: CryomaeError | None = None
 
 
@@ -116,13 +125,13 @@ def main() -> None:
     while True:
         job = jobs.get()
         try:
-            _WORK[type(job)](job, models, tell)
+            result = _WORK[type(job)](job, models, tell)
         except CryomaeError as error:
-            tell(Finished(error))
+            tell(Finished(error=error))
         except BrokenPipeError:
             os._exit(0)
         else:
-            tell(Finished())
+            tell(Finished(result))
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -159,7 +168,7 @@ class _Models:
         return self._loaded[name]
 
 
-def _begin(job: Begin, models: _Models, tell: Tell) -> None:
+def _begin(job: Begin, models: _Models, tell: Tell) -> Begun:
     from cryomae.active.begin import begin, check
     from cryomae.model.registry import diameter_remark
 
@@ -168,7 +177,7 @@ def _begin(job: Begin, models: _Models, tell: Tell) -> None:
     begin(plan).close()
     remark = diameter_remark(detector.card, job.named.diameter)
     missing = [str(error) for error in plan.failures]
-    tell(Begun(job.named.path, (*plan.remarks, *([remark] if remark else []), *missing)))
+    return Begun(job.named.path, (*plan.remarks, *([remark] if remark else []), *missing))
 
 
 def _encode(job: Encode, models: _Models, tell: Tell) -> None:
@@ -193,14 +202,14 @@ def _plain(encoded: Encoded) -> Encoded:
     return replace(encoded, candidates=cast("Candidates", bare))
 
 
-def _train(job: Train, models: _Models, tell: Tell) -> None:
+def _train(job: Train, models: _Models, tell: Tell) -> Fitted:
     from cryomae.active.session import Session
 
     with Session.open(job.session, write=False) as session:
-        tell(session.fit(on_progress=lambda text, share: tell(Told(text, share))))
+        return session.fit(on_progress=lambda text, share: tell(Told(text, share)))
 
 
-def _export(job: Export, models: _Models, tell: Tell) -> None:
+def _export(job: Export, models: _Models, tell: Tell) -> Written:
     from cryomae.active.export import ANSWERS, export_answers, export_picks
     from cryomae.active.session import Session
 
@@ -215,10 +224,10 @@ def _export(job: Export, models: _Models, tell: Tell) -> None:
             files["model"] = job.folder / "model.safetensors"
             export_model(session, files["model"])
     micrographs = int(picks.table["micrograph"].nunique())
-    tell(Written(len(picks), micrographs, answers, files))
+    return Written(len(picks), micrographs, answers, files)
 
 
-_WORK: dict[type, Callable[[Any, _Models, Tell], None]] = {
+_WORK: dict[type, Callable[[Any, _Models, Tell], Any]] = {
     Begin: _begin,
     Encode: _encode,
     Train: _train,

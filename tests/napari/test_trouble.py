@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from queue import SimpleQueue
 
 import mrcfile
 import numpy as np
@@ -13,6 +14,10 @@ from qtpy.QtCore import Qt
 
 from cryomae.active.journal import Answer
 from cryomae.active.session import Session
+from cryomae.active.sitting import Sitting
+from cryomae.active.training import Fitted
+from cryomae.napari.process import Worker
+from cryomae.napari.worker import Finished, Told, Train
 
 
 @pytest.fixture
@@ -165,6 +170,25 @@ def test_workers_end_with_a_window_that_is_killed(made) -> None:
     worker = int(done.stdout.split()[0])
     gone, _ = psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], 120)
     assert gone or not psutil.pid_exists(worker)
+
+
+def test_a_result_comes_with_the_end_of_its_job(made) -> None:
+    """Else the window gives the next job in between, and takes this end for the next one's."""
+    with Session.open(made) as session:
+        sitting = Sitting(session, session.queue)
+        for id_ in range(6):
+            sitting.do(Answer("confirm" if id_ % 2 == 0 else "reject", id_))
+    news: SimpleQueue = SimpleQueue()
+    worker = Worker(news.put, news.put)
+    for _ in range(2):
+        worker.send(Train(made))
+        told = [news.get(timeout=120)]
+        while not isinstance(told[-1], Finished):
+            told.append(news.get(timeout=120))
+        assert isinstance(told[-1].result, Fitted)
+        assert all(isinstance(each, Told) for each in told[:-1])
+    worker.stop()
+    worker.join()
 
 
 def test_a_micrograph_that_was_moved_is_named(open_window, made) -> None:
