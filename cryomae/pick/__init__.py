@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cryomae.pick.pipeline import CANDIDATE_FLOOR, Detector, Picked, load_detector, pick
-    from cryomae.pick.threshold import Threshold, choose_threshold
+    from cryomae.pick.pipeline import Detector, Picked, load_detector, pick
+    from cryomae.pick.threshold import CANDIDATE_FLOOR, Threshold, choose_threshold
 
 __all__ = [
     "CANDIDATE_FLOOR",
@@ -23,4 +23,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from cryomae.pick import pipeline, threshold
 
-    return getattr(threshold if name in ("Threshold", "choose_threshold") else pipeline, name)
+    return getattr(threshold if hasattr(threshold, name) else pipeline, name)

@@ -17,6 +17,7 @@ from cryomae.model.mae import choose_attention
 from cryomae.model.registry import ModelCard, create_model, model_card
 from cryomae.pick.device import choose_batch, choose_device, choose_dtype
 from cryomae.pick.peaks import find_peaks, inside, suppress
+from cryomae.pick.threshold import CANDIDATE_FLOOR
 from cryomae.pick.windows import score_and_describe, score_logits
 from cryomae.picks import Picks
 from cryomae.prepare import WORKING_DIAMETER, WorkingImage, prepare
@@ -24,9 +25,6 @@ from cryomae.settings import PickSettings
 from cryomae.sizes import STRIDE
 
 T = TypeVar("T")
-
-CANDIDATE_FLOOR = 0.02
-"""Candidates below this score are not kept: nobody would pick them."""
 
 
 @dataclass(frozen=True)

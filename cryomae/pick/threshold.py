@@ -5,6 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_ndtr
+
+CANDIDATE_FLOOR = 0.02
+"""Candidates below this score are not kept: nobody would pick them."""
 
 FALLBACK = 0.5
 """Threshold of a data set with too few candidates to tell: a score is a probability."""
@@ -13,12 +18,21 @@ FEWEST = 20
 """Candidates below which `FALLBACK` is used."""
 
 CREDIBLE = 0.3
-"""Mean score below which a group of candidates is not taken for particles."""
+"""Likeliest score of particles below which a group of candidates is not taken for particles."""
 
-_APART = 1.0  # in logits; nearer means cannot be told apart by people
 _BINS = 512
-_ROUNDS = 200
-_STARTS = ((0.05, 0.5), (0.25, 0.9), (0.5, 0.97))  # quantiles; the likeliest fit is taken
+_FLOOR = float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR)))
+_APART = 1.0  # in logits; nearer groups cannot be told apart by people
+_STARTS = (0.3, 0.6, 0.9)  # quantiles where particles are looked for; the likeliest fit is taken
+
+# What is likely before a data set is seen, as centre and spread of normal distributions, for
+# all that can be told from few candidates; our choice, and of little influence from a hundred
+# candidates on. Lengths are in logits.
+_RISE = (0.0, 1.0)  # of the mode of the background over the floor
+_BREADTH = (np.log(1.5), 0.35)  # logarithm of the background's width
+_WIDTH = (np.log(0.6), 0.6)  # logarithm of the particles' upper width
+_SKEW = (np.log(1.8), 0.3)  # logarithm of how much wider they spread below than above
+_BOUNDS = ((0, None), (-2, 2), (_FLOOR, 10), (-2, 2), (0, 2), (-12, 12))
 
 
 @dataclass(frozen=True)
@@ -40,20 +54,20 @@ class Threshold:
 def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = False) -> Threshold:
     """Choose one threshold for a whole data set from the scores alone, without labels.
 
-    Two answers are averaged (as log-odds, our choice). One asks where the scores part: the
-    logits of all candidates are described by two Gaussians of equal width, fitted by
-    expectation maximisation, and cut where both are equally likely (the minimum-error
-    threshold of Kittler and Illingworth, *Pattern Recognition* 19, 1986). It follows data
-    sets whose scores are low or high as a whole. The other takes the scores at their word
-    and maximises the F1 that they promise, which holds where the scores do not part. Where
-    the better of the Gaussians has a mean score below `CREDIBLE`, as in empty micrographs,
-    the threshold stays at `FALLBACK`, unless the user has shown particles. On simulated data
-    sets the average is ahead of either answer (``scripts/compare_thresholds.py``).
+    The logits of all candidates are described as a mixture of background and particles, which
+    tells how likely each candidate is a particle of *this* data set; the threshold is where the
+    F1 that these chances promise is highest. It follows data sets whose scores are low or high
+    as a whole. The two shapes, and what is likely before anything is seen, are our choice:
+    background is a normal distribution cut off at `CANDIDATE_FLOOR`, as scores of pure noise
+    are; particles are a normal distribution that is wider below its mode than above, as there
+    are always some that are harder to see. Where the likeliest score of particles is below
+    `CREDIBLE`, as in empty micrographs, the threshold stays at `FALLBACK`, unless the user has
+    shown particles. ``scripts/compare_thresholds.py`` compares it with other rules.
 
     Parameters
     ----------
     scores : sequence of ndarray
-        Candidate scores of each micrograph, 0 to 1.
+        Candidate scores of each micrograph, 0 to 1; those below `CANDIDATE_FLOOR` do not count.
     shown : bool
         Whether the model was made from exemplars of these data: there are particles then.
 
@@ -62,81 +76,103 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = Fal
     Threshold
     """
     every = np.concatenate([np.asarray(s, dtype=np.float64) for s in scores] or [np.zeros(0)])
-    if len(every) < FEWEST:
+    p = np.clip(every[every >= CANDIDATE_FLOOR - 1e-6], CANDIDATE_FLOOR, 1 - 1e-4)
+    if len(p) < FEWEST:
         return Threshold(
-            FALLBACK, f"Stays at {FALLBACK}, because there are only {len(every)} candidates."
+            FALLBACK, f"Stays at {FALLBACK}, because there are only {len(p)} candidates."
         )
-    p = np.clip(every, 1e-4, 1 - 1e-4)
     logits = np.log(p / (1 - p))
     if np.ptp(logits) < 1e-6:
         return Threshold(FALLBACK, f"Stays at {FALLBACK}, because all candidates score alike.")
-    low, high, between = _two_gaussians(logits)
-    background, particles = (float(1 / (1 + np.exp(-x))) for x in (low, high))
+    count, edges = np.histogram(logits, _BINS, (_FLOOR, max(logits.max(), _FLOOR + 1)))
+    mode, chance = _part((edges[1:] + edges[:-1]) / 2, count)
+    particles = _probability(mode)
     if particles < CREDIBLE and not shown:
         return Threshold(
             FALLBACK,
-            f"Stays at {FALLBACK}, because no group of the {len(every):,} candidates stands out "
+            f"Stays at {FALLBACK}, because no group of the {len(p):,} candidates stands out "
             "as particles. Is there anything to pick?",
         )
-    promised = float(np.clip(best_promised(p), 0.01, 0.99))
-    middle = (between + np.log(promised / (1 - promised))) / 2
-    parts = f"part into background (around {background:.2f}) and particles"
-    if high - low < _APART:
+    low = float(np.average((edges[1:] + edges[:-1]) / 2, weights=count * (1 - chance) + 1e-9))
+    parts = f"part into background (around {_probability(low):.2f}) and particles"
+    if mode - low < _APART:
         parts = "do not part into background and particles, but lie together"
     return Threshold(
-        float(1 / (1 + np.exp(-middle))),
-        f"Chosen automatically: the scores of all {len(every):,} candidates {parts} "
+        _probability(float(edges[_best(count, chance)])),
+        f"Chosen automatically: the scores of all {len(p):,} candidates {parts} "
         f"(around {particles:.2f}).",
     )
 
 
-def best_promised(p: NDArray[np.float64]) -> float:
-    """Score at which F1 is highest if every score is the probability that it claims to be."""
-    best_first = np.sort(p)[::-1]
-    found = np.cumsum(best_first)
-    f1 = 2 * found / (np.arange(1, len(p) + 1) + found[-1])
-    return float(best_first[np.argmax(f1)])
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))
 
 
-def _two_gaussians(x: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Lower and upper mean of two Gaussians of equal width, and where they are equally likely.
+def _best(count: NDArray[np.int64], chance: NDArray[np.float64]) -> int:
+    """First bin of those whose candidates together have the highest F1 that can be expected."""
+    picked = np.cumsum(count[::-1])[::-1]
+    right = np.cumsum((count * chance)[::-1])[::-1]
+    return int(np.argmax(2 * right / (picked + right[0])))
 
-    Works on a histogram, so that ten million candidates cost no more than ten thousand.
+
+def _part(x: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:
+    """Fit background and particles to a histogram of logits.
+
+    Working on a histogram, ten million candidates cost no more than ten thousand.
+
+    Parameters
+    ----------
+    x, count : ndarray, shape (n,)
+        Middle of each bin, and candidates in it.
+
+    Returns
+    -------
+    mode : float
+        Likeliest logit of particles.
+    chance : ndarray, shape (n,)
+        That a candidate of each bin is a particle; it never falls with the score.
     """
-    count, edges = np.histogram(x, bins=_BINS)
-    centre = (edges[1:] + edges[:-1]) / 2
-    # No narrower than the histogram can tell, or one value repeated would become a spike.
-    narrowest = 0.1 + float(edges[1] - edges[0])
+    here = count > 0
+    start = np.searchsorted(np.cumsum(count), np.array(_STARTS) * count.sum())
+
+    def loss(values: NDArray[np.float64]) -> float:
+        background, particles = _log_densities(values, x[here])
+        fit = float(np.sum(count[here] * np.logaddexp(background, particles)))
+        return -fit - _likely_before(values)
+
     fits = [
-        _expectation_maximisation(centre, count, np.quantile(x, start), narrowest)
-        for start in _STARTS
+        minimize(
+            loss,
+            np.array([0.1, _BREADTH[0], x[i], _WIDTH[0], _SKEW[0], 0.0]),
+            method="L-BFGS-B",
+            bounds=_BOUNDS,
+        )
+        for i in start
     ]
-    _, mean, share, width = max(fits, key=lambda fit: fit[0])
-    order = np.argsort(mean)
-    (low, high), share = mean[order], share[order]
-    between = (low + high) / 2 + width**2 * np.log(share[0] / share[1]) / max(high - low, 1e-6)
-    return float(low), float(high), float(np.clip(between, low, high))
+    values = min(fits, key=lambda fit: fit.fun).x
+    background, particles = _log_densities(values, x)
+    odds = np.maximum.accumulate(particles - background)
+    return float(values[2]), 1 / (1 + np.exp(-np.clip(odds, -9, 9)))
 
 
-def _expectation_maximisation(
-    centre: NDArray[np.float64],
-    count: NDArray[np.int64],
-    mean: NDArray[np.float64],
-    narrowest: float,
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64], float]:
-    """Log-likelihood, means, shares and common width of two Gaussians fitted to a histogram."""
-    total = count.sum()
-    share = np.array([0.6, 0.4])
-    spread = np.average((centre - np.average(centre, weights=count)) ** 2, weights=count)
-    width = float(np.sqrt(spread)) / 2 + narrowest
-    likelihood = -np.inf
-    for _ in range(_ROUNDS):
-        squared = (centre[:, None] - mean) ** 2
-        density = share * np.exp(-0.5 * squared / width**2) / width + 1e-300
-        likelihood = float(count @ np.log(density.sum(axis=1)))
-        weight = density * (count / density.sum(axis=1))[:, None]
-        each = weight.sum(axis=0) + 1e-9
-        mean, share = (weight * centre[:, None]).sum(axis=0) / each, each / each.sum()
-        spread = (weight * (centre[:, None] - mean) ** 2).sum() / total
-        width = float(np.sqrt(spread)) + narrowest
-    return likelihood, mean, share, width
+def _log_densities(
+    values: NDArray[np.float64], x: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logarithms of how many candidates of each kind there are at x, up to a constant."""
+    rise, breadth, mode, width, skew, share = values
+    scale = np.exp(breadth)
+    background = -0.5 * ((x - _FLOOR - rise) / scale) ** 2 - breadth - log_ndtr(rise / scale)
+    above = np.exp(width)
+    below = above * np.exp(skew)
+    spread = np.where(x < mode, below, above)
+    particles = -0.5 * ((x - mode) / spread) ** 2 - np.log((below + above) / 2)
+    return background - np.logaddexp(0, share), particles - np.logaddexp(0, -share)
+
+
+def _likely_before(values: NDArray[np.float64]) -> float:
+    """Logarithm of how likely a mixture is before any candidate is seen, up to a constant."""
+    rise, breadth, _, width, skew, share = values
+    known = ((rise, _RISE), (breadth, _BREADTH), (width, _WIDTH), (skew, _SKEW))
+    squared = sum(((value - centre) / spread) ** 2 for value, (centre, spread) in known)
+    # Neither kind is absent; as one candidate of each would weigh.
+    return float(-0.5 * squared - np.logaddexp(0, share) - np.logaddexp(0, -share))

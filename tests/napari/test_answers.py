@@ -142,9 +142,9 @@ def test_thresholds_are_dragged_kept_and_undone(window, open_window, made) -> No
         window.qtbot.mousePress(bars, Qt.MouseButton.LeftButton, pos=QPoint(3, 20))
         window.qtbot.mouseRelease(bars, Qt.MouseButton.LeftButton, pos=spot)
 
-    window.qtbot.mousePress(bars, Qt.MouseButton.LeftButton, pos=QPoint(bars.width() // 10, 20))
-    assert window.desk.standing.threshold == pytest.approx(0.1, abs=0.01)  # live
-    assert window.desk.found.reach(window.desk.standing).sum() > picks[0]
+    window.qtbot.mousePress(bars, Qt.MouseButton.LeftButton, pos=QPoint(bars.width() // 2, 20))
+    assert window.desk.standing.threshold == pytest.approx(0.5, abs=0.01)  # live
+    assert 0 < window.desk.found.reach(window.desk.standing).sum() < picks[0]
     assert journal(window) == []  # but nothing is written before it is let go
     window.qtbot.mouseRelease(bars, Qt.MouseButton.LeftButton)
     window.settle()
@@ -152,7 +152,7 @@ def test_thresholds_are_dragged_kept_and_undone(window, open_window, made) -> No
     curate.own.value.setValue(0.9)
     window.settle()
     assert window.desk.standing.threshold_of(0) == 0.9
-    assert window.desk.standing.threshold_of(1) == pytest.approx(0.1, abs=0.01)
+    assert window.desk.standing.threshold_of(1) == pytest.approx(0.5, abs=0.01)
     shown = window.circles.marks
     assert shown.score[shown.state == "picked"].min(initial=1) >= 0.9
     count = int(window.desk.found.reach(window.desk.standing).sum())

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import skewnorm
 
-from cryomae.pick import choose_threshold
+from cryomae.pick import CANDIDATE_FLOOR, choose_threshold
 
 
 def probability(logits):
@@ -32,6 +33,23 @@ def test_threshold_follows_the_scores(shift, share):
     assert f1(choose_threshold([p[:9000], p[9000:]]).value) > best - (0.09 if shift else 0.02)
 
 
+@pytest.mark.parametrize("mode", [3.0, 1.0, 0.0])
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_threshold_is_near_the_best_whether_particles_are_clear_or_faint(mode, share):
+    """Noise falls off from the least score that is kept; some particles are harder to see."""
+    rng = np.random.default_rng(1)
+    true = rng.random(4000) < share
+    particles = mode + skewnorm.rvs(-3, scale=1.2, size=4000, random_state=rng)
+    p = probability(np.where(true, particles, -3.89 + 1.5 * np.abs(rng.normal(size=4000))))
+    p, true, all_true = p[p >= CANDIDATE_FLOOR], true[p >= CANDIDATE_FLOOR], true.sum()
+
+    def f1(threshold):
+        return 2 * (true & (p >= threshold)).sum() / ((p >= threshold).sum() + all_true)
+
+    best = max(f1(t) for t in np.linspace(0.02, 0.98, 97))
+    assert f1(choose_threshold([p]).value) > best - 0.02
+
+
 def test_background_alone_is_not_parted():
     """An empty data set must not be split into two halves of noise."""
     p = probability(np.random.default_rng(0).exponential(0.6, 5000) - 3.9)
@@ -51,7 +69,7 @@ def test_faint_particles_are_parted_when_the_user_has_shown_some():
 def test_explanation_names_both_groups():
     p, _ = mixture(-2.5, 1.5, 0.3)
     chosen = choose_threshold([p])
-    assert "20,000 candidates" in chosen.explanation
+    assert f"{(p >= CANDIDATE_FLOOR).sum():,} candidates" in chosen.explanation
     assert "background (around 0.08)" in chosen.explanation
 
 
