@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cryomae.active.pool import Pool
+from cryomae.active.pool import KINDS, Pool
 from cryomae.pick.threshold import choose_threshold
 from cryomae.train.head import Head
 
@@ -70,7 +70,8 @@ def choose_operating_point(
 ) -> Estimate:
     """Choose the threshold and estimate precision and recall.
 
-    Without answers it is the automatic threshold of ``cryomae pick``. With answers the scores
+    Without answers it is the automatic threshold of ``cryomae pick``, which knows peaks only; the
+    grid between them would be taken for background of its own. With answers the scores
     are calibrated to this data set, and it is near where the F1 that they promise is highest,
     see `CAUTION`.
 
@@ -90,7 +91,7 @@ def choose_operating_point(
         promised = _best_promised(chance, np.where(known >= 0, known, chance))
         threshold = _towards_half(promised, CAUTION)
     else:
-        threshold = choose_threshold([chance]).value
+        threshold = choose_threshold([chance[pool.kind == KINDS.index("peak")]]).value
     threshold = float(np.clip(threshold, 0.01, 0.99))
     picked = np.where(known >= 0, known == 1, chance >= threshold)
     worth = np.where(known >= 0, known, chance)

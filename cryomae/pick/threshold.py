@@ -97,8 +97,10 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = Fal
     parts = f"part into background (around {_probability(low):.2f}) and particles"
     if mode - low < _APART:
         parts = "do not part into background and particles, but lie together"
+    # In the middle of a gap, so that other micrographs of the data set are parted as well.
+    middle = float(edges[:-1][_best(count, chance)][[0, -1]].mean())
     return Threshold(
-        _probability(float(edges[_best(count, chance)])),
+        _probability(middle),
         f"Chosen automatically: the scores of all {len(p):,} candidates {parts} "
         f"(around {particles:.2f}).",
     )
@@ -108,11 +110,16 @@ def _probability(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
 
 
-def _best(count: NDArray[np.int64], chance: NDArray[np.float64]) -> int:
-    """First bin of those whose candidates together have the highest F1 that can be expected."""
+def _best(count: NDArray[np.int64], chance: NDArray[np.float64]) -> slice:
+    """Bins at whose lower ends a threshold gives the highest F1 that can be expected.
+
+    They are several where there are no candidates in between.
+    """
     picked = np.cumsum(count[::-1])[::-1]
     right = np.cumsum((count * chance)[::-1])[::-1]
-    return int(np.argmax(2 * right / (picked + right[0])))
+    f1 = 2 * right / (picked + right[0])
+    first = int(np.argmax(f1))
+    return slice(first, first + int(np.argmin(np.append(f1[first:] == f1[first], False))))
 
 
 def _part(x: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:

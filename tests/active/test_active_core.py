@@ -19,9 +19,10 @@ from cryomae.formats.star import read_picks
 from cryomae.io import read_micrograph
 from cryomae.micrograph import MicrographRef
 from cryomae.model.detector import corrected
-from cryomae.pick.pipeline import load_detector
+from cryomae.pick import choose_threshold, load_detector, pick
 from cryomae.prepare import prepare
 from cryomae.sampler import SamplerError, list_strategies
+from cryomae.settings import PickSettings
 from cryomae.sizes import LATENT, STRIDE
 from cryomae.train.head import Head, base_head, learn
 
@@ -253,6 +254,20 @@ def test_threshold_and_estimate_follow_the_truth():
     assert said.recall_low < said.recall < said.recall_high
     best = max(2 * y[score >= t].sum() / ((score >= t).sum() + y.sum()) for t in score[::20])
     assert 2 * y[picked].sum() / (picked.sum() + y.sum()) > best - 0.03
+
+
+def test_before_the_first_answer_the_threshold_is_that_of_pick(found, micrograph, detector):
+    """The grid between the peaks, which only a session has, does not count as background."""
+    pool = Pool(
+        np.zeros(len(found.xy), np.int32), found.xy, found.kind, found.logit, found.latents,
+        np.array([micrograph.pixel_size]), np.array([np.nan]), DIAMETER,
+    )  # fmt: skip
+    none = np.zeros(0, np.intp)
+    said = choose_operating_point(pool, base_head(pool), none, none, np.random.default_rng(0))
+    picked = pick(micrograph, detector, PickSettings(diameter=DIAMETER))
+    plain = choose_threshold([picked.candidates.score]).value
+    assert said.threshold == pytest.approx(plain, abs=0.02)
+    assert 0.2 < plain < 0.45  # not the fixed one of too few candidates
 
 
 def test_when_to_stop():

@@ -50,6 +50,13 @@ def test_threshold_is_near_the_best_whether_particles_are_clear_or_faint(mode, s
     assert f1(choose_threshold([p]).value) > best - 0.02
 
 
+def test_threshold_lies_in_the_middle_of_a_gap():
+    """So that the next micrograph, whose scores are a little lower, is parted by it as well."""
+    rng = np.random.default_rng(0)
+    logits = np.concatenate([rng.uniform(-3.8, -3.0, 5), rng.uniform(2.0, 3.5, 80)])
+    assert 0.2 < choose_threshold([probability(logits)]).value < 0.6
+
+
 def test_background_alone_is_not_parted():
     """An empty data set must not be split into two halves of noise."""
     p = probability(np.random.default_rng(0).exponential(0.6, 5000) - 3.9)
