@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from browser_helpers import Browser
@@ -18,6 +19,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes test at a time: each computes in one thread, and so does what it starts.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+# How long an example takes says nothing on a machine that does other things as well.
+settings.register_profile("cryomae", deadline=None)
+settings.load_profile("cryomae")
 
 
 @pytest.fixture(scope="session")

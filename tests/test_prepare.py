@@ -51,7 +51,7 @@ def test_blob_returns_to_its_pixel(shape, diameter):
 @given(
     ny=st.integers(64, 300), nx=st.integers(64, 300), h=st.integers(20, 200), w=st.integers(20, 200)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_resampling_keeps_waves_in_phase(ny, nx, h, w):
     """A slow wave is band-limited in both grids, so resampling must be exact."""
     h, w = 2 * h, 2 * w

@@ -210,7 +210,7 @@ scored = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scored, scored, points, points, st.integers(0, 20))
 def test_what_must_always_hold(picks_a, picks_b, truth_a, truth_b, threshold):
     def run(level, **how):
@@ -247,7 +247,7 @@ def test_reliability_of_honest_and_of_boasting_scores():
     assert reliability([0.0, 1.0], [False, True]).error == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(-20, 120), st.floats(-20, 120)), max_size=8), st.floats(1.5, 40)
 )

@@ -91,7 +91,7 @@ def crowd(rng, kind, truth):
 KINDS = ["random", "one corner", "repeated", "a grid", "poor", "few", "mirror of the crowd"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.sampled_from(KINDS), st.integers(3, 150), st.booleans())
 def test_poor_picks_are_never_called_mistaken(seed, kind, count, known):
     rng = np.random.default_rng(seed)

@@ -43,7 +43,7 @@ def context(names):
 
 
 @pytest.mark.parametrize("suffix", NAMED)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @example([ODD, "_a/_b.mrc", "#/#", "'a'/b's.mrc", "null.mrc", "0012", "1e5"])
 @given(micrographs())
 def test_a_file_of_many_micrographs_keeps_their_names(suffix, names):
@@ -54,7 +54,7 @@ def test_a_file_of_many_micrographs_keeps_their_names(suffix, names):
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key != "topaz"])
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @example([ODD, "other/data_ (a)=[1]{x}.5.mrc", "a/b/c.mrc", "a/c.mrc", "c.mrc"])
 @given(micrographs())
 def test_a_folder_gives_names_back_with_the_micrographs(key, names):

@@ -32,7 +32,7 @@ def make(rows, name=NAME):
 
 
 @pytest.mark.parametrize("first", FILES)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=points)
 def test_round_trip(tmp_path_factory, first, rows):
     path = tmp_path_factory.mktemp("trip") / first

@@ -56,9 +56,7 @@ def judge(picks, asked, tmp_path):
     return check(loaded.picks, asked, loaded.refs, loaded.context.pixel_sizes), loaded
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     turn=st.sampled_from(SQUARES),
     scale=st.sampled_from([1.0, 2.0, 4.0, 0.5]),

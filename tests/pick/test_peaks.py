@@ -27,7 +27,7 @@ def test_peaks_come_best_first_and_above_the_floor():
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 120), distance=st.floats(0.5, 40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_suppression_is_the_greedy_one(seed, count, distance):
     """Kept points are apart, and each dropped one is near a better kept one."""
     xy = np.random.default_rng(seed).uniform(0, 100, (count, 2))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import skewnorm
 
@@ -95,6 +95,7 @@ def test_order_and_grouping_of_micrographs_do_not_matter():
     )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.floats(0, 1), max_size=60), max_size=5))
 def test_any_scores_give_a_threshold_between_0_and_1(groups):
     assert 0 <= choose_threshold([np.array(g) for g in groups]).value <= 1

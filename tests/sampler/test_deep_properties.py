@@ -62,7 +62,7 @@ def chosen(pool, name, k, seed=0, guards=()):
     return create_strategy(name, **SHORT[name]).select(pool, k, np.random.default_rng(seed), guards)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pools(), NAMES, st.integers(1, 30), st.integers(0, 5))
 def test_batches_are_full_finite_and_repeatable(pool, name, k, seed):
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -80,7 +80,7 @@ def test_batches_are_full_finite_and_repeatable(pool, name, k, seed):
     np.testing.assert_array_equal(batch.score, again.score)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pools(), NAMES, st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(pool, name, random):
     order = np.array(random.sample(range(len(pool)), len(pool)))
@@ -95,7 +95,7 @@ def test_order_of_rows_does_not_matter(pool, name, random):
     np.testing.assert_array_equal(chosen(pool, name, 5).ids, chosen(shuffled, name, 5).ids)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pools(), NAMES)
 def test_guards_hold(pool, name):
     out = pool.ids[::3]

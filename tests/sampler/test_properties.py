@@ -103,9 +103,7 @@ def check(pool: PoolView, name: str, k: int, seed: int, guards: tuple = ()) -> n
     return selection.ids
 
 
-CASES = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+CASES = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KINDS = st.sampled_from(["usual", "certain", "equal", "odd"])
 
 
