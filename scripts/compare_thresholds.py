@@ -24,13 +24,13 @@ import numpy as np
 from _bench import report
 from _bench.inprocess import pick_set
 from _bench.sets import LabelledSet, find_sets
+from _bench.verdict import pool_of
 from calibrate import f1_at, peaks_of
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from cryomae.evaluate.figures import Pool
-from cryomae.evaluate.judge import Judged, judge
+from cryomae.active.estimate import best_promised
 from cryomae.evaluate.matching import precision_recall
 from cryomae.pick import CANDIDATE_FLOOR, Detector, choose_threshold, load_detector
 from cryomae.pick.pipeline import probability
@@ -50,18 +50,6 @@ class Scores:
     hit: NDArray[np.bool_]
     truth: int
 
-    def __add__(self, other: "Scores") -> "Scores":
-        """Both as one data set."""
-        p, hit = np.concatenate([self.p, other.p]), np.concatenate([self.hit, other.hit])
-        return Scores(p, hit, self.truth + other.truth)
-
-
-def promised(p: NDArray) -> float:
-    """Score at which F1 is highest if every score is the probability that it claims to be."""
-    best_first = np.sort(p)[::-1]
-    found = np.cumsum(best_first)
-    return float(best_first[np.argmax(2 * found / (np.arange(1, len(p) + 1) + found[-1]))])
-
 
 def otsu(p: NDArray) -> float:
     """Otsu's threshold on the logits."""
@@ -71,7 +59,7 @@ def otsu(p: NDArray) -> float:
 RULES: dict[str, Callable[[NDArray], float]] = {
     "0.3": lambda p: 0.3,
     "0.5": lambda p: 0.5,
-    "promised F1": promised,
+    "promised F1": lambda p: best_promised(p, p),
     "Otsu": otsu,
     "cryomae": lambda p: choose_threshold([p]).value,
 }
@@ -95,8 +83,7 @@ def of_field(detector: Detector, field: Field) -> Scores:
 def of_set(detector: Detector, data: LabelledSet) -> list[Scores]:
     """Pick each micrograph of a set."""
     picks = Picks.concat([found.candidates for found in pick_set(data, detector)])
-    judged = judge(picks, data.truth, data.radius)
-    pool = Pool.of(Judged(judged.picks, judged.particles, tuple(data.files), judged.left_out))
+    pool = pool_of(picks, data, 0)
     p = np.clip(pool.scores, 0, 1 - 1e-4)
     return [
         Scores(p[pool.owner == i], pool.hits[pool.owner == i], int(truth))
@@ -106,10 +93,8 @@ def of_set(detector: Detector, data: LabelledSet) -> list[Scores]:
 
 def together(parts: Sequence[Scores]) -> Scores:
     """All of them as one data set."""
-    whole, *others = parts
-    for other in others:
-        whole = whole + other
-    return whole
+    p, hit = (np.concatenate([getattr(s, name) for s in parts]) for name in ("p", "hit"))
+    return Scores(p, hit, sum(s.truth for s in parts))
 
 
 def by_threes(parts: list[Scores]) -> Iterator[Scores]:

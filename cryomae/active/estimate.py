@@ -88,7 +88,7 @@ def choose_operating_point(
     known = np.full(len(pool), -1)
     known[rows] = y
     if head.answered and len(pool):
-        promised = _best_promised(chance, np.where(known >= 0, known, chance))
+        promised = best_promised(chance, np.where(known >= 0, known, chance))
         threshold = _towards_half(promised, CAUTION)
     else:
         threshold = choose_threshold([chance[pool.kind == KINDS.index("peak")]]).value
@@ -122,7 +122,7 @@ def _quality(found: Any, picks: Any, every: Any) -> dict[str, Any]:
     }
 
 
-def _best_promised(score: NDArray[np.float64], worth: NDArray[np.float64]) -> float:
+def best_promised(score: NDArray[np.float64], worth: NDArray[np.float64]) -> float:
     """Score at which F1 is highest if each candidate is a particle with chance ``worth``."""
     order = np.argsort(-score, kind="stable")
     found = np.cumsum(worth[order])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryomae.active.encode import Encoded
-from cryomae.active.training import Fitted
 from cryomae.napari.process import Worker
 from cryomae.napari.state import Job, Standing
 from cryomae.napari.worker import Begin, Begun, Encode, Export, Finished, Told, Train, Written
@@ -51,7 +50,7 @@ class Labour:
 
     def begin(self, named: Named) -> None:
         """Make a session and open it."""
-        self._send(LOOK, Begin(named), Job(LOOK, "Checking the micrographs"))
+        self._send(LOOK, Begin(named), Job(LOOK, "Checking the micrographs"), self._begun)
 
     def encode(self, standing: Standing, settings: SessionSettings) -> None:
         """Find the candidates of micrographs that have none yet."""
@@ -68,13 +67,13 @@ class Labour:
     def train(self, session: Path) -> None:
         """Learn from the answers."""
         if not self.busy(LEARN):
-            self._send(LEARN, Train(session), Job(LEARN, "Learning from the answers"))
+            job = Job(LEARN, "Learning from the answers")
+            self._send(LEARN, Train(session), job, self._desk.keep)
 
     def export(self, job: Export, then: Callable[[Written], None]) -> None:
         """Write picks, answers and model."""
         if not self.busy(WRITE):
-            self._then[WRITE] = then
-            self._send(WRITE, job, Job(WRITE, "Writing"))
+            self._send(WRITE, job, Job(WRITE, "Writing"), then)
 
     def stop(self, kind: str | None = None) -> None:
         """Stop what runs; all of it if no kind is named."""
@@ -93,7 +92,11 @@ class Labour:
         for worker in self._ending:
             worker.join()
 
-    def _send(self, kind: str, what: Any, job: Job) -> None:
+    def _send(
+        self, kind: str, what: Any, job: Job, then: Callable[[Any], None] | None = None
+    ) -> None:
+        if then is not None:
+            self._then[kind] = then
         self._show(kind, job)
         self._worker(kind).send(what)
 
@@ -119,18 +122,13 @@ class Labour:
             self._end(kind)
             if news.error is not None:
                 self._desk.noted.emit("error", str(news.error))
-            else:
-                self._finished(news.result, then)
+            elif then is not None:
+                then(news.result)
 
-    def _finished(self, result: Any, then: Callable[[Any], None] | None) -> None:
-        if isinstance(result, Begun):
-            for remark in result.remarks:
-                self._desk.noted.emit("warning", remark)
-            self._desk.open(result.path)
-        elif isinstance(result, Fitted):
-            self._desk.keep(result)
-        elif then is not None:
-            then(result)
+    def _begun(self, begun: Begun) -> None:
+        for remark in begun.remarks:
+            self._desk.noted.emit("warning", remark)
+        self._desk.open(begun.path)
 
     def _encoded(self, kind: str, news: Encoded) -> None:
         before = self._jobs[kind]

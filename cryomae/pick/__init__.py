@@ -21,6 +21,10 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for: peaks and thresholds are of use without torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cryomae.pick import pipeline, threshold
+    from cryomae.pick import threshold
 
-    return getattr(threshold if hasattr(threshold, name) else pipeline, name)
+    if hasattr(threshold, name):
+        return getattr(threshold, name)
+    from cryomae.pick import pipeline
+
+    return getattr(pipeline, name)

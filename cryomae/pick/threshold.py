@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_ndtr
+from scipy.special import expit, log_ndtr, logit
 
 CANDIDATE_FLOOR = 0.02
 """Candidates below this score are not kept: nobody would pick them."""
@@ -21,7 +21,7 @@ CREDIBLE = 0.3
 """Likeliest score of particles below which a group of candidates is not taken for particles."""
 
 _BINS = 512
-_FLOOR = float(np.log(CANDIDATE_FLOOR / (1 - CANDIDATE_FLOOR)))
+_FLOOR = float(logit(CANDIDATE_FLOOR))
 _APART = 1.0  # in logits; nearer groups cannot be told apart by people
 _STARTS = (0.3, 0.6, 0.9)  # quantiles where particles are looked for; the likeliest fit is taken
 
@@ -81,45 +81,42 @@ def choose_threshold(scores: Sequence[NDArray[np.float64]], *, shown: bool = Fal
         return Threshold(
             FALLBACK, f"Stays at {FALLBACK}, because there are only {len(p)} candidates."
         )
-    logits = np.log(p / (1 - p))
+    logits = logit(p)
     if np.ptp(logits) < 1e-6:
         return Threshold(FALLBACK, f"Stays at {FALLBACK}, because all candidates score alike.")
     count, edges = np.histogram(logits, _BINS, (_FLOOR, max(logits.max(), _FLOOR + 1)))
-    mode, chance = _part((edges[1:] + edges[:-1]) / 2, count)
-    particles = _probability(mode)
+    x = (edges[1:] + edges[:-1]) / 2
+    mode, chance = _part(x, count)
+    particles = float(expit(mode))
     if particles < CREDIBLE and not shown:
         return Threshold(
             FALLBACK,
             f"Stays at {FALLBACK}, because no group of the {len(p):,} candidates stands out "
             "as particles. Is there anything to pick?",
         )
-    low = float(np.average((edges[1:] + edges[:-1]) / 2, weights=count * (1 - chance) + 1e-9))
-    parts = f"part into background (around {_probability(low):.2f}) and particles"
+    low = float(np.average(x, weights=count * (1 - chance) + 1e-9))
+    parts = f"part into background (around {expit(low):.2f}) and particles"
     if mode - low < _APART:
         parts = "do not part into background and particles, but lie together"
-    # In the middle of a gap, so that other micrographs of the data set are parted as well.
-    middle = float(edges[:-1][_best(count, chance)][[0, -1]].mean())
     return Threshold(
-        _probability(middle),
+        float(expit(_best(edges, count, chance))),
         f"Chosen automatically: the scores of all {len(p):,} candidates {parts} "
         f"(around {particles:.2f}).",
     )
 
 
-def _probability(logit: float) -> float:
-    return float(1 / (1 + np.exp(-logit)))
+def _best(
+    edges: NDArray[np.float64], count: NDArray[np.int64], chance: NDArray[np.float64]
+) -> float:
+    """Logit from which on all candidates together have the highest F1 that can be expected.
 
-
-def _best(count: NDArray[np.int64], chance: NDArray[np.float64]) -> slice:
-    """Bins at whose lower ends a threshold gives the highest F1 that can be expected.
-
-    They are several where there are no candidates in between.
+    It is in the middle of a gap, so that other micrographs of the data set are parted as well.
     """
     picked = np.cumsum(count[::-1])[::-1]
     right = np.cumsum((count * chance)[::-1])[::-1]
-    f1 = 2 * right / (picked + right[0])
-    first = int(np.argmax(f1))
-    return slice(first, first + int(np.argmin(np.append(f1[first:] == f1[first], False))))
+    first = int(np.argmax(2 * right / (picked + right[0])))
+    last = first + int(np.argmax(count[first:] > 0))
+    return float(edges[first] + edges[last]) / 2
 
 
 def _part(x: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:
@@ -159,7 +156,7 @@ def _part(x: NDArray[np.float64], count: NDArray[np.int64]) -> tuple[float, NDAr
     values = min(fits, key=lambda fit: fit.fun).x
     background, particles = _log_densities(values, x)
     odds = np.maximum.accumulate(particles - background)
-    return float(values[2]), 1 / (1 + np.exp(-np.clip(odds, -9, 9)))
+    return float(values[2]), expit(np.clip(odds, -9, 9))
 
 
 def _log_densities(

@@ -66,8 +66,8 @@ def judge_picker(
     pools: dict[int, tuple[Pool | None, Pool, Weights]] = {}
     for key, result in made.items():
         tested = np.array([n != exemplars[key].micrograph for n in names], dtype=np.int64)
-        own = None if result.picks is None else _pool(result.picks, data, border)
-        pools[key] = (own, _pool(result.candidates, data, border), tested)
+        own = None if result.picks is None else pool_of(result.picks, data, border)
+        pools[key] = (own, pool_of(result.candidates, data, border), tested)
 
     def of_seed(key: int, weights: Weights) -> dict[str, float]:
         own, every, tested = pools[key]
@@ -88,8 +88,8 @@ def judge_picker(
     )
 
 
-def _pool(picks: Picks, data: LabelledSet, border: float) -> Pool:
-    """Judged picks; wrong ones at the border are taken out."""
+def pool_of(picks: Picks, data: LabelledSet, border: float) -> Pool:
+    """Judged picks of all micrographs; wrong ones at the border, in pixels, are taken out."""
     judged = judge(picks, data.truth, data.radius)
     # The judge names micrographs as the truth does, in the order of their first pick.
     ends = np.array([data.shapes[n][::-1] for n in judged.picks["micrograph"]]).reshape(-1, 2) - 1

